@@ -1,1 +1,1 @@
-""""""
+"""Settings: types in `settings`, YAML in `default.yaml`, the way between in `load`."""

@@ -92,6 +92,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     config: str
     config_digest: str
     platform: str = ""
+    streams: tuple[str, ...] | None = None
+    dialect_at: Micros | None = None
 
 
 _entries = msgspec.msgpack.Decoder(list[Entry])

@@ -1,0 +1,157 @@
+"""Every setting, its default, its bounds and its meaning. Frozen; unknown keys are refused.
+
+Other code receives plain values from here and never sees a YAML key or an environment variable.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from warehouse.clock import HOUR, Micros
+from warehouse.instruments import TIMEFRAMES, Listing
+from warehouse.venues import VENUES
+
+Realm = Literal["live", "emulated"]
+
+
+class Model(BaseModel):
+    """Base of all settings: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LakeSettings(Model):
+    """Where the lake is."""
+
+    root: str = Field("", description="A folder or an s3:// URL; empty: `lake` under the home folder.")
+    storage_options: dict[str, str] | None = Field(None, description="Options of the object store.")
+
+
+class BusSettings(Model):
+    """The Redis or Valkey server."""
+
+    url: str | None = Field(None, description="redis://, rediss:// or unix:// URL; none: an embedded server.")
+    maxmemory_mb: int = Field(512, ge=64, description="Memory limit of the embedded server, MiB.")
+
+
+class VenueSettings(Model):
+    """One venue."""
+
+    enabled: bool = True
+    endpoints: dict[str, str] = Field(default_factory=dict, description="Replaces the venue's own bases, by key.")
+
+
+class JournalSettings(Model):
+    """The write-ahead journal of the live side."""
+
+    rotate_mb: int = Field(256, ge=1, description="A segment is closed at this size, MiB.")
+    rotate_minutes: int = Field(15, ge=1, description="... or at this age.")
+    fsync_ms: int = Field(
+        100, ge=10, description="How often the file is synced, ms; a power failure loses at most this."
+    )
+    retention_hours: int = Field(24, ge=1)
+    retention_gib: float = Field(10.0, gt=0)
+
+
+class RecorderSettings(Model):
+    """Journal to lake."""
+
+    commit_s: float = Field(15.0, ge=0.2, le=3600, description="Seconds between commits of a table.")
+    commit_rows: int = Field(50_000, ge=100, description="... or this many rows.")
+
+
+class EngineSettings(Model):
+    """What the live worker publishes, and how often."""
+
+    fusion_ms: int = Field(100, ge=100, le=60_000, multiple_of=100)
+    orderflow_ms: int = Field(500, ge=100, le=60_000, multiple_of=100)
+    bbo_ms: int = Field(100, ge=100, le=60_000, multiple_of=100)
+    depth_ms: int = Field(100, ge=100, le=60_000, multiple_of=100)
+    candles_ms: int = Field(1000, ge=100, le=60_000, multiple_of=100)
+    encoding: Literal["json"] = "json"
+    transport: Literal["picows", "websockets"] = Field("picows", description="The WebSocket library at the socket.")
+
+
+class BoardSettings(Model):
+    """The status board's HTTP server."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(0, ge=0, le=65_535, description="0: any free port, printed at start.")
+
+
+class Settings(Model):
+    """All settings of one installation."""
+
+    home: Path = Field(Path("p9-home"), description="Where journal, lake, bus socket and logs live by default.")
+    realm: Realm = "live"
+    lake: LakeSettings = LakeSettings()
+    bus: BusSettings = BusSettings()
+    journal: JournalSettings = JournalSettings()
+    recorder: RecorderSettings = RecorderSettings()
+    engine: EngineSettings = EngineSettings()
+    board: BoardSettings = BoardSettings()
+    venues: dict[str, VenueSettings] = Field(default_factory=lambda: {name: VenueSettings() for name in VENUES})
+    instruments: list[str] = Field(min_length=1)
+    timeframes: list[str] = Field(default_factory=lambda: list(TIMEFRAMES))
+    candles_depth: int = Field(1000, ge=1, le=100_000, description="Closed candles kept per timeframe.")
+    trades_lookback_minutes: int = Field(180, ge=1, le=10_080)
+    funding_days: int = Field(90, ge=1, le=3650)
+
+    @field_validator("venues")
+    @classmethod
+    def _known(cls, value: dict[str, VenueSettings]) -> dict[str, VenueSettings]:
+        for name in value:
+            if name not in VENUES:
+                raise ValueError(f"unknown venue {name!r}; known: {', '.join(VENUES)}")
+        return value
+
+    @field_validator("instruments")
+    @classmethod
+    def _written(cls, value: list[str]) -> list[str]:
+        for name in value:
+            Listing.parse("binance", name)
+        return value
+
+    @field_validator("timeframes")
+    @classmethod
+    def _framed(cls, value: list[str]) -> list[str]:
+        if unknown := [name for name in value if name not in TIMEFRAMES]:
+            raise ValueError(f"unknown timeframes {unknown}; known: {', '.join(TIMEFRAMES)}")
+        return value
+
+    @property
+    def lake_root(self) -> str:
+        """The lake's folder or URL."""
+        return self.lake.root or str(self.home.absolute() / "lake")
+
+    @property
+    def journal_root(self) -> Path:
+        """Folder of the journals; a worker's is `journal_root / venue`."""
+        return self.home.absolute() / "journal"
+
+    @property
+    def bus_url(self) -> str:
+        """URL of the bus: the configured one, else the embedded server's socket."""
+        return self.bus.url or f"unix://{self.home.absolute() / 'bus.sock'}"
+
+    @property
+    def trades_lookback_us(self) -> Micros:
+        return self.trades_lookback_minutes * HOUR // 60
+
+    def enabled(self) -> list[str]:
+        """The venues in use."""
+        return [name for name, venue in self.venues.items() if venue.enabled]
+
+    def endpoint(self, venue: str, key: str) -> str:
+        """URL of a venue's base: the configured one, else the venue's own. Raises KeyError for an unknown key."""
+        from warehouse.venues import venue as module
+
+        return self.venues[venue].endpoints.get(key) or module(venue).ENDPOINTS[key]
+
+    def listings(self, venue: str | None = None) -> list[Listing]:
+        """Every instrument at every enabled venue, or at one."""
+        names = [venue] if venue else self.enabled()
+        return [Listing.parse(name, instrument) for name in names for instrument in self.instruments]

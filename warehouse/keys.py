@@ -1,0 +1,34 @@
+"""Names of the bus keys by which our own processes talk. Channel names for consumers are built in `realtime/channels.py` alone."""
+
+from __future__ import annotations
+
+REALM = "p9:realm"
+"""`live` or `emulated`: set once by whoever starts the bus; a process of the other realm refuses to start."""
+
+CONTEXT_NEWS = "p9:context"
+"""PUBLISH of `{venue}:{instrument}:{digest}` when a context document was set."""
+
+
+def context(venue: str, instrument: str) -> str:
+    """The newest context document (MessagePack)."""
+    return f"p9:context:{venue}:{instrument}"
+
+
+def seam(venue: str, instrument: str) -> str:
+    """The newest seam certificate (MessagePack)."""
+    return f"p9:seam:{venue}:{instrument}"
+
+
+def rules(venue: str) -> str:
+    """The venue's instrument rules (MessagePack list)."""
+    return f"p9:rules:{venue}"
+
+
+def health(process: str) -> str:
+    """What a process last reported of itself (JSON), with a short expiry."""
+    return f"p9:health:{process}"
+
+
+def bucket(venue: str, limit: str) -> str:
+    """A shared request budget."""
+    return f"p9:budget:{venue}:{limit}"
