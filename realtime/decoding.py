@@ -1,4 +1,4 @@
-"""Journal entries in, records and commands out: the one way from bytes to meaning, for worker, recorder, replay and `p9 decode`."""
+"""Journal entries in, records and commands out: one way from bytes to meaning, for worker, recorder, replay and decode."""
 
 from __future__ import annotations
 
@@ -19,8 +19,16 @@ def answered(fetch: Fetch, status: int, body: bytes) -> bytes:
     """The payload of a `Kind.ANSWER` entry."""
     return msgspec.msgpack.encode(
         Answered(
-            fetch.purpose, fetch.base, fetch.path, fetch.query, fetch.ccxt, fetch.weight, fetch.instrument, fetch.tag,
-            status, body,
+            fetch.purpose,
+            fetch.base,
+            fetch.path,
+            fetch.query,
+            fetch.ccxt,
+            fetch.weight,
+            fetch.instrument,
+            fetch.tag,
+            status,
+            body,
         )
     )
 
@@ -28,7 +36,8 @@ def answered(fetch: Fetch, status: int, body: bytes) -> bytes:
 class Decoding:
     """All sessions of one worker, fed by its journal.
 
-    `state()` and `restore()` carry what sessions must remember over a restart; a journal's checkpoint keeps it under the key `sessions`.
+    `state()` and `restore()` carry what sessions must remember over a restart; a journal's checkpoint keeps it under
+    the key `sessions`.
     """
 
     def __init__(self, venue: str, rules: Sequence[Rules], dialect: Dialect = TODAY) -> None:
@@ -64,8 +73,13 @@ class Decoding:
             reply = _answered.decode(entry.payload)
             fetch = Fetch(
                 purpose=cast("object", reply.purpose),  # type: ignore[arg-type]
-                base=reply.base, path=reply.path, query=reply.query, ccxt=reply.ccxt, weight=reply.weight,
-                instrument=reply.instrument, tag=reply.tag,
+                base=reply.base,
+                path=reply.path,
+                query=reply.query,
+                ccxt=reply.ccxt,
+                weight=reply.weight,
+                instrument=reply.instrument,
+                tag=reply.tag,
             )
             outputs = session.answer(fetch, reply.status, reply.body, entry.ts_recv)
         return [(entry.source, output) for output in outputs]

@@ -28,7 +28,7 @@ async def _open_picows(url: str, on_frame: OnFrame, max_frame: int) -> Socket:
 
     text, binary, continuation, close = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION, WSMsgType.CLOSE
 
-    class Listener(WSListener):  # type: ignore[misc]  # picows ships no types
+    class Listener(WSListener):
         """Joins fragments and hands whole messages over."""
 
         def __init__(self) -> None:
@@ -38,7 +38,7 @@ async def _open_picows(url: str, on_frame: OnFrame, max_frame: int) -> Socket:
 
         def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
             kind = frame.msg_type
-            if kind == text or kind == binary or kind == continuation:
+            if kind in (text, binary, continuation):
                 payload = frame.get_payload_as_bytes()
                 if frame.fin and not self.parts:
                     on_frame(payload)
@@ -51,7 +51,9 @@ async def _open_picows(url: str, on_frame: OnFrame, max_frame: int) -> Socket:
                     whole, self.parts = b"".join(self.parts), []
                     on_frame(whole)
             elif kind == close:
-                self.why = f"closed by the venue: {frame.get_close_code()} {frame.get_close_message() or ''}".strip()
+                words = frame.get_close_message() or b""
+                said = words if isinstance(words, str) else bytes(words).decode(errors="replace")
+                self.why = f"closed by the venue: {frame.get_close_code()} {said}".strip()
                 transport.send_close(frame.get_close_code() or WSCloseCode.OK)
                 transport.disconnect()
 
@@ -79,6 +81,7 @@ async def _open_picows(url: str, on_frame: OnFrame, max_frame: int) -> Socket:
         transport, listener = await ws_connect(Listener, url, max_frame_size=max_frame, enable_auto_pong=True)
     except WSError as error:
         raise OSError(f"handshake refused: {error}") from None
+    assert isinstance(listener, Listener)
     return Picows(transport, listener)
 
 

@@ -1,0 +1,42 @@
+# Everything sets itself up: Python 3.11 or newer, make and a package index are enough.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test slow check lint bench lock clean
+
+demo: $(STAMP)           ## the whole main job with no network: about a minute after installation
+	$(BIN)/p9 demo --seconds 45
+
+test: $(STAMP)           ## the quick tests
+	$(BIN)/python -m pytest -m "not slow and not live"
+
+slow: $(STAMP)           ## the long tests
+	$(BIN)/python -m pytest -m "slow"
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test         ## what CI runs
+
+bench: $(STAMP)
+	$(BIN)/p9 bench
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+lock:                    ## pin the newest versions that fit pyproject.toml, with hashes and without any address
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header -o requirements.lock
+
+clean:
+	rm -rf $(VENV) p9-demo
