@@ -1,0 +1,366 @@
+"""The lake: Delta tables of Parquet, one per declared table. The only module that writes them.
+
+Four ways to write, each one atomic commit. `append` adds. `append_once` adds with a position, so that a batch repeated
+after a crash is skipped. `replace` swaps exactly one instrument's range. `upsert` lands an answer that may be known
+already: an equal value changes nothing, a differing one replaces the row and leaves the old one in `corrections`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+from threading import Event, local
+from typing import TypeVar
+
+import msgspec
+import polars as pl
+from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
+
+from warehouse.clock import SECOND, Micros
+from warehouse.errors import ConfigError
+from warehouse.frames import arrow_schema, checked, frame, instant, merged, records
+from warehouse.tables import Table, table
+
+REALM_FILE = "_realm"
+TRIES = 10
+SCOPE: tuple[str, ...] = ("venue", "instrument", "timeframe")
+T = TypeVar("T")
+Rows = Sequence[msgspec.Struct] | pl.DataFrame
+
+_PACKED = ColumnProperties(encoding="DELTA_BINARY_PACKED", dictionary_enabled=False)
+_pause = Event()
+
+
+class Landed(msgspec.Struct, frozen=True):
+    """What an `upsert` did with its rows."""
+
+    added: int
+    equal: int
+    corrected: int
+
+
+class Lake:
+    """The tables under one root, a folder or an object store's URL.
+
+    The first use of a root marks it with its realm; a reader passes None and takes what is there. Raises ConfigError
+    for a root of the other realm, and for one with a space in it (the log spells it `%20`, readers find no file).
+    """
+
+    def __init__(
+        self, root: str | Path, storage_options: Mapping[str, str] | None = None, realm: str | None = "live"
+    ) -> None:
+        self.root = str(root).rstrip("/")
+        self.storage_options = dict(storage_options) if storage_options else None
+        if any(char.isspace() for char in self.root):
+            raise ConfigError(f"lake root {self.root!r} holds a space; Delta's readers need a path without one")
+        self.local = "://" not in self.root
+        found = self._mark(realm) if realm else None
+        if found != realm:
+            raise ConfigError(
+                f"the lake at {self.root} holds {found} data and this process is {realm}; "
+                "choose another lake.root, emulated and live data are never mixed"
+            )
+        self._local = local()
+
+    def _mark(self, realm: str) -> str:
+        """The realm of the root, set to `realm` if it has none yet."""
+        if not self.local:
+            schema = arrow_schema(table("outcomes"))
+            DeltaTable.create(
+                self.uri(REALM_FILE), schema, mode="ignore", description=realm, storage_options=self.storage_options
+            )
+            return DeltaTable(self.uri(REALM_FILE), storage_options=self.storage_options).metadata().description or ""
+        path = Path(self.root) / REALM_FILE
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(f"{REALM_FILE}.{os.getpid()}")
+        fresh.write_text(realm)
+        try:
+            os.link(fresh, path)
+        except FileExistsError:
+            pass  # marked before: that mark is the answer
+        finally:
+            fresh.unlink()
+        return path.read_text().strip()
+
+    @property
+    def _handles(self) -> dict[str, DeltaTable]:
+        """Kept handles of this thread: a handle moved on by another thread between read and write would lose rows."""
+        found: dict[str, DeltaTable] = self._local.__dict__.setdefault("handles", {})
+        return found
+
+    def uri(self, name: str) -> str:
+        """Where a table is."""
+        return f"{self.root}/{name}"
+
+    def handle(self, name: str) -> DeltaTable:
+        """The table at its newest version, made when absent. Raises KeyError for an undeclared name."""
+        kept = self._handles.get(name)
+        if kept is not None:
+            kept.update_incremental()
+            return kept
+        declared = table(name)
+        try:
+            found = DeltaTable(self.uri(name), storage_options=self.storage_options)
+        except TableNotFoundError:
+            found = self._create(declared)
+        self._handles[name] = found
+        return found
+
+    def _create(self, declared: Table) -> DeltaTable:
+        kept = "interval 1 hours" if declared.live else "interval 1 days"
+        configuration = {
+            "delta.logRetentionDuration": kept,
+            "delta.deletedFileRetentionDuration": kept,
+            "delta.checkpointInterval": "50",
+        }
+        return DeltaTable.create(
+            self.uri(declared.name),
+            arrow_schema(declared),
+            mode="ignore",
+            partition_by=list(declared.partition),
+            description=declared.doc,
+            configuration=configuration,
+            storage_options=self.storage_options,
+        )
+
+    def prepare(self, names: Sequence[str]) -> None:
+        """Make the named tables where they do not exist yet."""
+        for name in names:
+            self.handle(name)
+
+    # Writing
+
+    def append(self, name: str, rows: Rows) -> int:
+        """Add rows; returns how many. Raises DataError when one fails a check: nothing is written then."""
+        data = checked(table(name), frame(table(name), rows))
+        if data.height:
+            self._retry(name, lambda held: self._write(name, held, data))
+        return data.height
+
+    def append_once(self, name: str, rows: Rows, app_id: str, version: int) -> bool:
+        """Add rows with a position: False, and nothing written, when `version` or a later one is committed already.
+
+        `app_id` names one writer of this table for ever; `version` only grows.
+        """
+        data = checked(table(name), frame(table(name), rows))
+
+        def go(held: DeltaTable) -> bool:
+            done = held.transaction_version(app_id)
+            if done is not None and version <= done:
+                return False
+            self._write(name, held, data, positions={app_id: version})
+            return True
+
+        return self._retry(name, go)
+
+    def position(self, name: str, app_id: str) -> int | None:
+        """The version last committed under `app_id`, None before the first."""
+        found = self.handle(name).transaction_version(app_id)
+        return None if found is None else int(found)
+
+    def replace(
+        self,
+        name: str,
+        rows: Rows,
+        *,
+        venue: str,
+        instrument: str,
+        start: Micros | None = None,
+        end: Micros | None = None,
+        match: Mapping[str, str] | None = None,
+    ) -> int:
+        """Swap all rows of one instrument in `[start, end)` of the table's time column for `rows`, in one commit.
+
+        None leaves a side open; `match` adds equalities (`{"timeframe": "1h"}`). Every row must lie inside. Returns
+        how many rows stand there now.
+        """
+        declared = table(name)
+        data = checked(declared, frame(declared, rows))
+        equal = {
+            column: [wanted] for column, wanted in {"venue": venue, "instrument": instrument, **(match or {})}.items()
+        }
+        where = condition(declared, equal, start, end)
+        with self.exclusive(name):
+            self._retry(name, lambda held: self._write(name, held, data, where=where))
+        return data.height
+
+    def upsert(self, name: str, rows: Rows, *, now: Micros, positions: Mapping[str, int] | None = None) -> Landed:
+        """Land rows that may be known. Idempotent: the same rows again change nothing.
+
+        A row whose key is new is added. One with equal values is left as it was first known. One with differing values
+        replaces the old row, which goes to `corrections` with both times (`now` is when).
+        """
+        declared = table(name)
+        data = checked(declared, frame(declared, rows), unique=False)
+        if not data.height:
+            return Landed(0, 0, 0)
+        scope = {name: sorted(data[name].unique()) for name in SCOPE if name in declared.key}
+        low, high = instant(data[declared.time].min()), instant(data[declared.time].max()) + 1
+        where = condition(declared, scope, low, high)
+
+        def go(held: DeltaTable) -> Landed:
+            known = self._select(declared, pl.scan_delta(held, storage_options=self.storage_options), scope, low, high)
+            change = merged(declared, known.collect(), data, now)
+            if change.corrections:
+                self.append("corrections", change.corrections)
+            corrected = len(change.corrections)
+            if corrected or change.added:
+                self._write(name, held, change.rows, where=where, positions=positions)
+            return Landed(change.added, data.height - change.added - corrected, corrected)
+
+        with self.exclusive(name):
+            return self._retry(name, go)
+
+    def _select(
+        self,
+        declared: Table,
+        rows: pl.LazyFrame,
+        equal: Mapping[str, list[str]],
+        start: Micros | None,
+        end: Micros | None,
+    ) -> pl.LazyFrame:
+        """What `condition` with the same arguments selects."""
+        for column, wanted in equal.items():
+            rows = rows.filter(pl.col(column).is_in(wanted))
+        for unit in ("date", "month"):
+            if unit in declared.partition:
+                rows = rows if start is None else rows.filter(pl.col(unit) >= _day(start, unit))
+                rows = rows if end is None else rows.filter(pl.col(unit) <= _day(end, unit))
+        at = pl.col(declared.time)
+        rows = rows if start is None else rows.filter(at >= _time(start))
+        return rows if end is None else rows.filter(at < _time(end))
+
+    def _write(
+        self,
+        name: str,
+        held: DeltaTable,
+        data: pl.DataFrame,
+        *,
+        where: str | None = None,
+        positions: Mapping[str, int] | None = None,
+    ) -> None:
+        declared = table(name)
+        packed = {column.name: _PACKED for column in declared.columns if column.kind in ("int", "time")}
+        order = [column for column in ("venue", "instrument", declared.time) if column in data.columns]
+        arrow = data.sort(order, maintain_order=True).to_arrow().cast(arrow_schema(declared))
+        layout = WriterProperties(
+            compression="ZSTD", compression_level=3, max_row_group_size=122_880, column_properties=packed
+        )
+        stamp = CommitProperties(app_transactions=[Transaction(app, at) for app, at in (positions or {}).items()])
+        if where is None:
+            write_deltalake(
+                held, arrow, mode="append", schema_mode="merge", writer_properties=layout, commit_properties=stamp
+            )
+        else:
+            write_deltalake(
+                held, arrow, mode="overwrite", predicate=where, schema_mode="merge", writer_properties=layout,
+                commit_properties=stamp,
+            )  # fmt: skip
+
+    def _retry(self, name: str, go: Callable[[DeltaTable], T]) -> T:
+        """Run `go` on the newest version, again with a jittered pause when another writer was faster."""
+        for attempt in range(TRIES):
+            try:
+                return go(self.handle(name))
+            except CommitFailedError:
+                self._handles.pop(name, None)
+                if attempt == TRIES - 1:
+                    raise
+                _pause.wait(random.uniform(0.02, 0.05) * 2 ** min(attempt, 5))
+        raise AssertionError(f"{name}: no attempt was made")
+
+    @contextmanager
+    def exclusive(self, name: str) -> Iterator[None]:
+        """Hold other processes' replacements of this table off while reading and writing it.
+
+        A file lock, so it holds between processes of one machine; on an object store Delta's own conflict detection
+        is what remains. Not re-entrant.
+        """
+        if not self.local:
+            yield
+            return
+        path = Path(self.root) / f"_lock_{name}"
+        with path.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    # Reading
+
+    def exists(self, name: str) -> bool:
+        """Whether the table has been made."""
+        return name in self._handles or DeltaTable.is_deltatable(self.uri(name), self.storage_options)
+
+    def scan(self, name: str) -> pl.LazyFrame:
+        """The table's newest snapshot as a polars LazyFrame; an absent table has no rows."""
+        declared = table(name)
+        if not self.exists(name):
+            return frame(declared, []).lazy()
+        return pl.scan_delta(self.handle(name), storage_options=self.storage_options)
+
+    def read(
+        self,
+        name: str,
+        *,
+        venue: str | None = None,
+        instrument: str | None = None,
+        start: Micros | None = None,
+        end: Micros | None = None,
+        match: Mapping[str, str] | None = None,
+    ) -> pl.DataFrame:
+        """Rows with the table's time column in `[start, end)`, ascending; None asks for all."""
+        declared = table(name)
+        asked = {"venue": venue, "instrument": instrument, **(match or {})}
+        equal = {column: [wanted] for column, wanted in asked.items() if wanted is not None}
+        rows = self._select(declared, self.scan(name), equal, start, end)
+        return rows.sort(declared.time, maintain_order=True).collect()
+
+    def rows(self, name: str, **where: object) -> list[msgspec.Struct]:
+        """`read`, as the table's records."""
+        return records(table(name), self.read(name, **where))  # type: ignore[arg-type]
+
+    def version(self, name: str) -> int:
+        """The table's newest version; -1 when it has not been made."""
+        return int(self.handle(name).version()) if self.exists(name) else -1
+
+    # Upkeep
+
+    def upkeep(self, name: str) -> None:
+        """Compact small files, write a checkpoint and drop expired log and data files."""
+        if not self.exists(name):
+            return
+        self._retry(name, lambda held: held.optimize.compact(target_size=128 << 20))
+        held = self.handle(name)
+        held.create_checkpoint()
+        held.cleanup_metadata()
+        held.vacuum(retention_hours=1 if table(name).live else 24, dry_run=False, enforce_retention_duration=False)
+
+
+def condition(declared: Table, equal: Mapping[str, list[str]], start: Micros | None, end: Micros | None) -> str:
+    """The SQL predicate of `columns equal and start <= time < end`, with the partition's bounds for pruning."""
+    terms = []
+    for column, values in equal.items():
+        listed = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+        terms.append(f"{column} = {listed}" if len(values) == 1 else f"{column} IN ({listed})")
+    for name in ("date", "month"):
+        if name in declared.partition:
+            terms += [] if start is None else [f"{name} >= '{_day(start, name)}'"]
+            terms += [] if end is None else [f"{name} <= '{_day(end, name)}'"]
+    for sign, at in ((">=", start), ("<", end)):
+        if at is not None:
+            terms.append(f'"{declared.time}" {sign} arrow_cast({at}, \'Timestamp(Microsecond, Some("UTC"))\')')
+    return " AND ".join(terms)
+
+
+def _time(at: Micros) -> pl.Expr:
+    return pl.lit(at).cast(pl.Datetime("us", "UTC"))
+
+
+def _day(at: Micros, unit: str) -> date:
+    day = datetime.fromtimestamp(at // SECOND, tz=UTC).date()
+    return day.replace(day=1) if unit == "month" else day
