@@ -32,12 +32,13 @@ class Socket(Protocol):
 
     def send(self, frame: bytes) -> None: ...
     def close(self) -> None: ...
+    def pause(self, paused: bool) -> None:
+        """Stop or go on reading: back-pressure reaches the venue's end of the connection."""
+        ...
+
     async def closed(self) -> str:
         """Wait for the end of the connection and say why."""
         ...
-
-
-Opener = Callable[[str, Callable[[bytes], None]], "asyncio.Future[Socket]"]
 
 
 def explain(error: BaseException) -> str:
@@ -81,6 +82,7 @@ class Feed:
         self.transport = transport
         self._accept = accept
         self._socket: Socket | None = None
+        self._paused = False
         self.why = "not connected yet"
 
     @property
@@ -98,6 +100,13 @@ class Feed:
         if self._socket is not None:
             self._socket.close()
 
+    def pause(self, paused: bool) -> None:
+        """Stop reading while the bus cannot keep up."""
+        if paused != self._paused:
+            self._paused = paused
+            if self._socket is not None:
+                self._socket.pause(paused)
+
     async def run(self) -> None:
         """Until cancelled."""
         name = self.session.name
@@ -110,6 +119,7 @@ class Feed:
                 log.warning("connect_failed", connection=name, url=self.url, why=self.why)
                 await asyncio.sleep(backoff.next())
                 continue
+            self._paused = False
             self._accept(name, Kind.CONNECTED, b"")
             opened = monotonic()
             try:

@@ -73,6 +73,15 @@ async def _open_picows(url: str, on_frame: OnFrame, max_frame: int) -> Socket:
         def close(self) -> None:
             self.transport.disconnect()
 
+        def pause(self, paused: bool) -> None:
+            below = self.transport.underlying_transport
+            if below.is_closing():
+                return
+            if paused:
+                below.pause_reading()
+            else:
+                below.resume_reading()
+
         async def closed(self) -> str:
             await self.listener.done
             return self.listener.why
@@ -95,6 +104,8 @@ async def _open_websockets(url: str, on_frame: OnFrame, max_frame: int) -> Socke
         def __init__(self, connection: ClientConnection) -> None:
             self.connection = connection
             self.tasks: dict[asyncio.Task[Any], None] = {}
+            self.reading = asyncio.Event()
+            self.reading.set()
 
         def _start(self, work: Any) -> None:
             task = asyncio.ensure_future(work)
@@ -107,12 +118,19 @@ async def _open_websockets(url: str, on_frame: OnFrame, max_frame: int) -> Socke
         def close(self) -> None:
             self._start(self.connection.close())
 
+        def pause(self, paused: bool) -> None:
+            if paused:
+                self.reading.clear()
+            else:
+                self.reading.set()
+
         async def closed(self) -> str:
             try:
-                while True:
+                while await self.reading.wait():
                     on_frame(await self.connection.recv(decode=False))
             except ConnectionClosed as error:
                 return str(error)
+            return "closed"
 
     try:
         return Websockets(await connect(url, max_size=max_frame, compression=None))

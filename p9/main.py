@@ -1,0 +1,63 @@
+"""`p9`: one small module per command, imported only when it is called."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from warehouse.errors import FusionError
+
+COMMANDS: dict[str, str] = {
+    "demo": "the whole main job on this machine, with no network",
+    "up": "the main job on the real venues",
+    "backfill": "bring history into the lake",
+    "structure": "recompute market structure and context documents",
+    "flows": "serve or deploy the scheduled flows",
+    "worker": "follow one venue live",
+    "recorder": "write the journal into the lake, exactly once",
+    "board": "publish the status, answer /healthz and /readyz",
+    "emulate": "the venues' REST and WebSocket protocols on loopback",
+    "replay": "run a journal through the live engine again",
+    "decode": "frames in, records out",
+    "journal": "convert, inspect and print journals",
+    "sql": "ask the lake",
+    "watch": "follow channels",
+    "status": "is everything healthy, may I trust it now",
+    "doctor": "is this machine set up",
+    "verify": "prove the promises on stored data",
+    "bench": "measure, side by side",
+}
+
+
+class Lazy(click.Group):
+    """A group whose commands are modules of `p9.commands`, imported when needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        found: click.Command = getattr(import_module(f"p9.commands.{name}"), name)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="p9-microstream")
+def cli() -> None:
+    """P9-MicroStream: history and the live market as one continuous, provable record."""
+
+
+def main() -> None:
+    """Entry point; errors of ours are one clear message and a non-zero exit."""
+    try:
+        cli()
+    except FusionError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,291 @@
+"""The worker process of one venue: a wiring diagram.
+
+    sockets, REST, timer, bus keys ──► one block per loop turn ──► journal ──► engine ──► sink
+                  ▲                                                              │
+                  └────────────────── commands (send, fetch, reconnect) ◄────────┘
+
+Nothing waits between a frame and its write; a worker that cannot journal stops, rather than publish what cannot be
+replayed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import secrets
+from collections.abc import Generator
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import structlog
+
+from realtime.engine import Engine, EngineConfig
+from realtime.feed import Feed, Rest
+from realtime.mailbox import Mailbox
+from realtime.sinks.redis import RedisSink
+from realtime.tape import Writer, end_of, read_segments, segments
+from warehouse.clock import MINUTE, Clock, Micros, monotonic
+from warehouse.errors import ConfigError, FusionError, JournalError
+from warehouse.instruments import Rules
+from warehouse.journal import Entry, Header, Kind
+from warehouse.records import Disconnected, Undecodable, VenueNotice
+from warehouse.venues import history, venue
+from warehouse.venues.base import TODAY, Dialect, Fetch, Reconnect, Send
+
+log = structlog.get_logger()
+
+TICK_US: Micros = 100_000
+Found = TypeVar("Found")
+
+
+class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Plain values of one worker. `endpoints` maps the venue's base names to URLs."""
+
+    venue: str
+    realm: str
+    instruments: list[str]
+    endpoints: dict[str, str]
+    bus_url: str
+    journal: Path
+    engine: EngineConfig
+    transport: str = "picows"
+    rotate_bytes: int = 256 << 20
+    rotate_us: Micros = 15 * MINUTE
+    fsync_us: Micros = TICK_US
+
+
+class Worker:
+    """One venue, followed live."""
+
+    def __init__(self, options: WorkerOptions, clock: Clock) -> None:
+        self.options = options
+        self.clock = clock
+        self.sink = RedisSink(options.bus_url, realm=options.realm, clock=clock)
+        self.rest = Rest(options.endpoints.__getitem__, self.accept, clock)
+        self.feeds: dict[str, Feed] = {}
+        self.undecodable = 0
+        self._block: list[Entry] = []
+        self._scheduled = False
+        self._ended: asyncio.Future[None] | None = None
+        self._syncing = False
+        self._started = monotonic()
+
+    # -- inputs ---------------------------------------------------------------------------------------------------
+
+    def accept(self, source: str, kind: Kind, payload: bytes) -> None:
+        """Take one input: stamp it, and put it into the block of this loop turn."""
+        self._block.append(Entry(self.clock.now(), source, int(kind), payload))
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._scheduled = False
+        entries, self._block = self._block, []
+        if not entries or self._ended is None or self._ended.done():
+            return
+        try:
+            first = self.writer.append(entries)
+            produced = self.engine.run(first, entries)
+            self.sink.put(produced.messages)
+        except FusionError as error:
+            self._ended.set_exception(error)
+            return
+        for name, command in produced.commands:
+            match command:
+                case Send(frame=frame):
+                    self.feeds[name].send(frame)
+                case Fetch():
+                    self.rest.fetch(name, command)
+                case Reconnect(why=why):
+                    self.feeds[name].reconnect(why)
+        for notice in produced.notices:
+            self._tell(notice)
+
+    def _tell(self, notice: object) -> None:
+        match notice:
+            case Undecodable():
+                self.undecodable += 1
+                log.warning("undecodable", connection=notice.connection, why=notice.why, head=notice.head)
+            case Disconnected():
+                log.warning("disconnected", connection=notice.connection, why=notice.why)
+            case VenueNotice():
+                log.warning("venue_notice", connection=notice.connection, code=notice.code, words=notice.words)
+
+    # -- life -----------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Until cancelled. Raises ConfigError when the venue cannot be used, JournalError when the disk refuses."""
+        self._ended = asyncio.get_running_loop().create_future()
+        try:
+            dialect, rules = await self._discover()
+            await self.sink.start()
+            self._recover(dialect, rules)
+            bases = self.options.endpoints
+            for name, session in self.engine.sessions.items():
+                url = bases[session.base] + session.path
+                self.feeds[name] = Feed(session, url, self.accept, self.options.transport)
+            mailbox = Mailbox(self.options.bus_url, self.options.venue, list(rules), self.accept)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(mailbox.run(self.report))
+                group.create_task(self._ticks())
+                group.create_task(self._syncs())
+                for feed in self.feeds.values():
+                    group.create_task(feed.run())
+                await self._ended
+        except* FusionError as found:
+            raise found.exceptions[0] from None
+        finally:
+            await self.rest.close()
+            await self.sink.close()
+            if hasattr(self, "writer"):
+                self.writer.close()
+
+    async def _discover(self) -> tuple[Dialect, dict[str, Rules]]:
+        """The venue's realm (from its own replies, never from a URL), the streams it holds, the rules of our
+        instruments.
+        """
+        options = self.options
+        name, module = options.venue, venue(options.venue)
+        probe = next(history(name).server_time("spot"))
+        status, body, headers = await self.rest.get(probe)
+        if status == 0:
+            raise ConfigError(f"{name}: cannot be reached at {options.endpoints[probe.base]}: {body.decode()}")
+        if status in (403, 451):
+            raise ConfigError(f"{name}: HTTP {status}: geo-blocked or banned for this address; use another network")
+        realm = headers.get("X-P9-Realm", "live")
+        if realm != options.realm:
+            raise ConfigError(f"{name}: speaks for the realm {realm!r}, this process is {options.realm!r}")
+        dialect = TODAY
+        if realm == "emulated":
+            _, told, _ = await self.rest.get(msgspec.structs.replace(probe, path="/p9/emulator", query={}))
+            facts = msgspec.json.decode(told)
+            streams = facts.get("streams")
+            dialect = Dialect(streams=tuple(streams) if streams else None, at=facts.get("dialect_at"))
+        found = await self.walk(history(name).instruments(options.instruments, self.clock.now()))
+        rules = {rule.instrument: rule for rule in found}
+        if missing := [wanted for wanted in options.instruments if wanted not in rules]:
+            log.warning("not_listed", venue=module.NAME, instruments=missing)
+        if not rules:
+            raise ConfigError(f"{name}: lists none of {options.instruments}")
+        return dialect, rules
+
+    async def walk(self, steps: Generator[Fetch, object, Found]) -> Found:
+        """Run a REST conversation to its end. Raises ConfigError when a request fails."""
+        try:
+            fetch = next(steps)
+            while True:
+                status, body, _ = await self.rest.get(fetch)
+                if status != 200:
+                    words = body[:200].decode(errors="replace")
+                    raise ConfigError(f"{self.options.venue}: {fetch.path} answered HTTP {status}: {words}")
+                fetch = steps.send(msgspec.json.decode(body))
+        except StopIteration as done:
+            found: Found = done.value
+            return found
+
+    def _recover(self, dialect: Dialect, rules: dict[str, Rules]) -> None:
+        """Continue from the journal: last checkpoint, then its entries; else start anew. Opens a segment in either
+        case.
+        """
+        options = self.options
+        ordered = [rules[name] for name in options.instruments if name in rules]
+        files = segments(options.journal)
+        journal_id, next_seq, epoch = secrets.token_hex(8), 1, 1
+        self.engine = Engine(options.venue, options.realm, ordered, options.engine, dialect, epoch=epoch)
+        warm = False
+        if files:
+            segment, next_seq, _ = end_of(files[-1])
+            header = segment.header
+            if header.realm != options.realm:
+                raise ConfigError(f"{options.journal}: this journal is {header.realm!r}, the process {options.realm!r}")
+            journal_id = header.journal_id
+            old = Engine.restore(header, segment.checkpoint)
+            for _, entries in read_segments(files[-1]):
+                for seq, entry in entries:
+                    self.sink.put(old.run(seq, [entry]).messages)
+            warm = header.streams == dialect.streams and [rule.instrument for rule in header.rules] == list(
+                rule.instrument for rule in ordered
+            )
+            if warm:
+                self.engine = old
+            else:
+                epoch = old.epoch + 1
+                self.engine = Engine(options.venue, options.realm, ordered, options.engine, dialect, epoch=epoch)
+        self._identity = (journal_id, secrets.token_hex(8), ordered, dialect)
+        self.writer = Writer(options.journal, self._header(next_seq), self.engine.checkpoint())
+        log.info("journal_open", venue=options.venue, warm=warm, next_seq=next_seq, epoch=self.engine.epoch)
+        if warm:
+            for name in self.engine.sessions:
+                self.accept(name, Kind.DISCONNECTED, b"worker restarted")
+        self.accept("", Kind.RULES, msgspec.msgpack.encode(ordered))
+
+    def _header(self, first_seq: int) -> Header:
+        journal_id, run_id, rules, dialect = self._identity
+        return Header(
+            journal_id=journal_id,
+            run_id=run_id,
+            realm=self.options.realm,
+            venue=self.options.venue,
+            first_seq=first_seq,
+            created=self.clock.now(),
+            rules=rules,
+            config=self.options.engine.text,
+            config_digest=self.options.engine.digest,
+            platform=f"{platform.python_implementation()} {platform.python_version()} {platform.system()}",
+            streams=dialect.streams,
+            dialect_at=dialect.at,
+        )
+
+    async def _ticks(self) -> None:
+        """A TICK entry at each 100 ms of the UTC grid; congestion pauses reading from the venue."""
+        while True:
+            await asyncio.sleep((TICK_US - self.clock.now() % TICK_US) / 1e6)
+            self.accept("", Kind.TICK, b"")
+            for feed in self.feeds.values():
+                feed.pause(self.sink.congested)
+
+    async def _syncs(self) -> None:
+        """Flush the journal in a thread, and begin a new segment when this one is large or old."""
+        options = self.options
+        while True:
+            await asyncio.sleep(options.fsync_us / 1e6)
+            await asyncio.to_thread(self.writer.sync)
+            old = self.clock.now() - self.writer.opened_at > options.rotate_us
+            if old or self.writer.size > options.rotate_bytes:
+                self.writer.rotate(self._header(self.writer.next_seq), self.engine.checkpoint())
+
+    def report(self) -> dict[str, object]:
+        """What this process says of itself, for the board."""
+        import resource
+
+        totals = {"produced": 0, "delivered": 0, "superseded": 0, "lost": 0}
+        for account in self.sink.accounts.values():
+            for key in totals:
+                totals[key] += getattr(account, key)
+        return {
+            "process": f"worker-{self.options.venue}",
+            "venue": self.options.venue,
+            "realm": self.options.realm,
+            "now": self.clock.now(),
+            "up_s": round(monotonic() - self._started, 1),
+            "next_seq": self.writer.next_seq,
+            "connections": {
+                name: {"up": feed.connected, "ready": self.engine.sessions[name].ready, "why": feed.why}
+                for name, feed in self.feeds.items()
+            },
+            "undecodable": self.undecodable,
+            "messages": totals,
+            "max_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+            "instruments": self.engine.status(self.clock.now()),
+        }
+
+
+async def work(options: WorkerOptions, clock: Clock) -> None:
+    """Run a worker until cancelled. Raises FusionError in words for the operator."""
+    worker = Worker(options, clock)
+    try:
+        await worker.run()
+    except OSError as error:
+        raise JournalError(f"{options.journal}: {error.strerror}") from None
