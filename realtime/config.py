@@ -1,0 +1,44 @@
+"""What the engine is told, as plain values. It stands in every journal header, since it decides published bytes."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from warehouse.clock import SECOND, Micros
+from warehouse.instruments import TIMEFRAMES
+
+
+class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Cadences in milliseconds (multiples of 100), ages in microseconds after which a stream is stale, and depths.
+
+    `lateness_us` is how long a bar stays open for late trades. `depth_levels` are followed per side, with a whole
+    picture each `depth_snapshot_ms`.
+    """
+
+    timeframes: tuple[str, ...] = TIMEFRAMES
+    fusion_ms: int = 100
+    precision9_ms: int = 1000
+    orderflow_ms: int = 500
+    bbo_ms: int = 100
+    depth_ms: int = 100
+    depth_snapshot_ms: int = 5000
+    depth_levels: int = 20
+    candles_ms: int = 1000
+    lateness_us: Micros = 2 * SECOND
+    book_max_age_us: Micros = 2 * SECOND
+    trades_max_age_us: Micros = 60 * SECOND
+
+    def text(self) -> str:
+        """Canonical JSON, as written in a journal header."""
+        return msgspec.json.encode(self).decode()
+
+    def digest(self) -> str:
+        """Short digest of `text`."""
+        return hashlib.sha256(self.text().encode()).hexdigest()[:16]
+
+    @classmethod
+    def parse(cls, text: str) -> EngineConfig:
+        """The inverse of `text`; an empty text means all defaults."""
+        return msgspec.json.decode(text, type=cls) if text else cls()

@@ -1,0 +1,238 @@
+"""The live engine: journal entries in, messages and commands out. A pure function of the journal.
+
+Same entries, same bytes: however they are batched, whatever the hash seed, and from any checkpoint on. Due times come
+from the `ts_recv` of timer entries, never from a clock. Per event only the accumulators move; everything derived is
+computed when a message is due.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from realtime.channels import Message
+from realtime.config import EngineConfig
+from realtime.decoding import Decoding
+from realtime.instrument import Instrument
+from warehouse.clock import Micros
+from warehouse.instruments import Listing, Rules
+from warehouse.journal import Entry, Header, Kind
+from warehouse.records import (
+    BestQuote,
+    BookInvalid,
+    BookUpdate,
+    Candle,
+    Connected,
+    Disconnected,
+    Record,
+    SequenceGap,
+    Trade,
+)
+from warehouse.venues.base import TODAY, Command, Dialect, Fetch, Output, Reconnect, Send, Session
+
+GRID: Micros = 100_000
+"""Timer entries stand for boundaries of this UTC grid."""
+
+STATE_VERSION = 1
+
+__all__ = ["Engine", "EngineConfig", "Produced"]
+
+
+class Produced(msgspec.Struct, gc=False):
+    """What a turn brought, each list in order.
+
+    `messages` for the sink, `commands` for the feed (with the session's name), `notices` for the log: gaps,
+    connections, invalid books, unreadable frames, the venue's words.
+    """
+
+    messages: list[Message]
+    commands: list[tuple[str, Command]]
+    notices: list[Record]
+
+
+class Engine:
+    """All instruments of one venue's worker.
+
+    `epoch` (at least 1) must grow at each cold start; a restored engine keeps its own. `realm` is `live` or
+    `emulated`.
+    """
+
+    def __init__(
+        self,
+        venue: str,
+        realm: str,
+        rules: Sequence[Rules],
+        config: EngineConfig,
+        dialect: Dialect = TODAY,
+        *,
+        epoch: int = 1,
+    ) -> None:
+        if epoch < 1:
+            raise ValueError(f"epoch {epoch} must be at least 1")
+        self.venue = venue
+        self.realm = realm
+        self.config = config
+        self.epoch = epoch
+        self.next_seq = 0
+        self._dialect = dialect
+        self._grid: Micros = 0
+        self._rules = list(rules)
+        self._decoding = Decoding(venue, rules, dialect)
+        self.instruments: dict[str, Instrument] = {
+            rule.instrument: Instrument(Listing.parse(venue, rule.instrument), rule, config, epoch) for rule in rules
+        }
+
+    @classmethod
+    def restore(cls, header: Header, checkpoint: bytes) -> Engine:
+        """The engine that wrote this checkpoint, ready for the segment's first entry."""
+        state = msgspec.json.decode(checkpoint)
+        engine = cls(
+            header.venue,
+            header.realm,
+            header.rules,
+            EngineConfig.parse(header.config),
+            Dialect(streams=header.streams, at=header.dialect_at),
+            epoch=state["epoch"],
+        )
+        engine._load(state)
+        return engine
+
+    def checkpoint(self) -> bytes:
+        """All of the state as JSON (sums outgrow 64 bits); `restore` is the inverse, byte for byte."""
+        return msgspec.json.encode(
+            {
+                "version": STATE_VERSION,
+                "epoch": self.epoch,
+                "next_seq": self.next_seq,
+                "grid": self._grid,
+                "sessions": self._decoding.state(),
+                "instruments": {name: one.state() for name, one in self.instruments.items()},
+            }
+        )
+
+    def _load(self, state: dict[str, Any]) -> None:
+        self.next_seq = state["next_seq"]
+        self._grid = state["grid"]
+        self._decoding.restore(state["sessions"])
+        for name, kept in state["instruments"].items():
+            if name in self.instruments:
+                self.instruments[name].restore(kept)
+
+    @property
+    def sessions(self) -> Mapping[str, Session]:
+        """The worker's connections by name; the feed drives their sockets."""
+        return self._decoding.sessions
+
+    def status(self, now: Micros) -> dict[str, object]:
+        """What the board asks of every instrument at `now`: streams, gaps, seam, context. JSON-able."""
+        return {name: one.status(now) for name, one in self.instruments.items()}
+
+    # -- the turn -----------------------------------------------------------------------------------------------
+
+    def run(self, first_seq: int, entries: Sequence[Entry]) -> Produced:
+        """Everything these entries mean. `first_seq` is the `log_seq` of the first of them."""
+        produced = Produced([], [], [])
+        messages = produced.messages
+        sessions, instruments = self._decoding.sessions, self.instruments
+        self.next_seq = first_seq + len(entries)
+        for entry in entries:
+            if entry.kind == Kind.FRAME:
+                session = sessions.get(entry.source)
+                if session is None:
+                    continue
+                for output in session.receive(entry.payload, entry.ts_recv):
+                    kind = type(output)
+                    if kind is Trade:
+                        instruments[output.instrument].trade(output, entry.source, messages)  # type: ignore[union-attr,arg-type]
+                    elif kind is BookUpdate:
+                        instruments[output.instrument].book_update(output, entry.source)  # type: ignore[union-attr,arg-type]
+                    elif kind is BestQuote:
+                        instruments[output.instrument].best_quote(output, entry.source)  # type: ignore[union-attr,arg-type]
+                    else:
+                        self._take(entry.source, output, entry.ts_recv, produced)
+            elif entry.kind == Kind.TICK:
+                for name, output in self._decoding.feed(entry):
+                    self._take(name, output, entry.ts_recv, produced)
+                self._tick(entry.ts_recv, messages)
+            else:
+                self._rare(entry, produced)
+        return produced
+
+    def _rare(self, entry: Entry, produced: Produced) -> None:
+        """Answers, connections and documents."""
+        if entry.kind == Kind.CONTEXT:
+            self._named(entry.source, lambda one: one.context_document(entry.payload, entry.ts_recv))
+        elif entry.kind == Kind.SEAM:
+            self._named(entry.source, lambda one: one.seam_certificate(entry.payload))
+        elif entry.kind == Kind.RULES:
+            self._new_rules(msgspec.msgpack.decode(entry.payload, type=list[Rules]), produced)
+        else:
+            for name, output in self._decoding.feed(entry):
+                self._take(name, output, entry.ts_recv, produced)
+
+    def _take(self, source: str, output: Output, now: Micros, produced: Produced) -> None:
+        """One output of a session, of any kind."""
+        if isinstance(output, Send | Fetch | Reconnect):
+            produced.commands.append((source, output))
+            return
+        if isinstance(output, Connected | Disconnected):
+            for any_one in self.instruments.values():
+                any_one.connection(output.connection, up=isinstance(output, Connected))
+            produced.notices.append(output)
+            return
+        one = self.instruments.get(output.instrument)
+        if one is None:
+            produced.notices.append(output)
+        elif isinstance(output, Trade):
+            one.trade(output, source, produced.messages)
+        elif isinstance(output, BookUpdate):
+            one.book_update(output, source)
+        elif isinstance(output, BestQuote):
+            one.best_quote(output, source)
+        elif isinstance(output, Candle):
+            one.candle(output)
+        else:
+            if isinstance(output, SequenceGap):
+                one.gap(output)
+            elif isinstance(output, BookInvalid):
+                one.invalidate_book(output.why)
+            produced.notices.append(output)
+
+    def _tick(self, now: Micros, messages: list[Message]) -> None:
+        """A boundary of the 100 ms grid passed: publish what is due."""
+        grid = now - now % GRID
+        before, self._grid = self._grid, grid
+        if grid <= before:
+            self._grid = before
+            return
+        for one in self.instruments.values():
+            one.tick(grid, before, now, messages)
+
+    def _named(self, instrument: str, act: Any) -> None:
+        one = self.instruments.get(instrument)
+        if one is not None:
+            act(one)
+
+    def _new_rules(self, rules: Iterable[Rules], produced: Produced) -> None:
+        """A changed tick, lot or contract value ends what was measured on the old grid: that instrument starts anew
+
+        and all connections are opened again, since sessions read by the same rules.
+        """
+        changed = False
+        for rule in rules:
+            old = self.instruments.get(rule.instrument)
+            if old is None or old.rules.grid is rule.grid:
+                continue
+            fresh = Instrument(old.listing, rule, self.config, self.epoch)
+            fresh.continue_numbers(old)
+            self.instruments[rule.instrument] = fresh
+            self._rules = [rule if kept.instrument == rule.instrument else kept for kept in self._rules]
+            changed = True
+        if changed:
+            state = self._decoding.state()
+            self._decoding = Decoding(self.venue, self._rules, self._dialect)
+            self._decoding.restore(state)
+            for name in self._decoding.sessions:
+                produced.commands.append((name, Reconnect("trading rules changed")))
