@@ -22,9 +22,7 @@ async def probe(settings: Settings) -> dict[str, str]:
             try:
                 async with http.get(base + fetch.path, params=fetch.query) as reply:
                     if reply.status in (403, 451):
-                        return (
-                            f"{base}: HTTP {reply.status}: geo-blocked or banned for this address; use another network"
-                        )
+                        return f"{base}: HTTP {reply.status}: geo-blocked or banned here; use another network"
                     return "" if reply.status == 200 else f"{base}: HTTP {reply.status}"
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 return f"{base}: {explain(error)}"

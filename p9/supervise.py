@@ -77,6 +77,12 @@ class Supervisor:
         path = self.logs / f"{name}.log"
         return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""
 
+    async def end(self, name: str) -> None:
+        """End one child for good, so that what it holds is written."""
+        child = self.children[name]
+        child.once = True
+        await self._end([child])
+
     async def stop(self, order: list[str] | None = None) -> None:
         """End all children: the named ones first, one after another, then the rest; whoever lingers is killed."""
         self._stopping = True

@@ -10,8 +10,6 @@ import click
 def _python() -> str:
     import sys
 
-    if sys.version_info < (3, 11):
-        raise RuntimeError(f"Python {sys.version.split()[0]} is too old; install 3.11 or newer")
     return f"Python {sys.version.split()[0]}"
 
 
@@ -42,9 +40,7 @@ def doctor(config: str | None, network: bool) -> None:
 
     def folders() -> str:
         if " " in settings.lake_root:
-            raise RuntimeError(
-                f"the lake's path {settings.lake_root!r} has a space, which breaks readers; choose another"
-            )
+            raise RuntimeError(f"{settings.lake_root!r} has a space, which breaks readers of the lake; choose another")
         settings.home.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(settings.home).free / 2**30
         if free < 2:

@@ -15,8 +15,7 @@ def journal() -> None:
 @journal.command("import")
 @click.option("--venue", required=True, type=click.Choice(["binance", "bybit", "okx"]))
 @click.option("--market", required=True, type=click.Choice(["spot", "perp"]))
-@click.option("--instrument", "instruments", multiple=True, help="Rules for these; default BTC-USDT or
-BTC-USDT-PERP.")
+@click.option("--instrument", "instruments", multiple=True, help="Default: BTC-USDT or BTC-USDT-PERP.")
 @click.option("--at", "day", help="Date of the recording (YYYY-MM-DD) for dated formats; default: from its times.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
