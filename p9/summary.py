@@ -101,7 +101,7 @@ def _candles(lake: DuckDBPyConnection, settings: Settings, summary: Summary) -> 
 
 def _seams(lake: DuckDBPyConnection, settings: Settings, summary: Summary) -> None:
     rows = lake.execute(
-        "select venue, instrument, state, common, missing, differing, coalesce(reason, '') from seams_latest order by all"
+        "select venue, instrument, state, common, missing, differing, coalesce(reason, '') from seams_latest"
     ).fetchall()
     found = {(row[0], row[1]): row for row in rows}
     for listing in settings.listings():
