@@ -51,7 +51,9 @@ def judge(reports: dict[str, dict[str, object]], expected: list[str], now: Micro
         instruments = report.get("instruments")
         if isinstance(instruments, dict):
             for name, facts in instruments.items():
-                reasons.extend(f"{process} {name}: {why}" for why in facts.get("reasons", []))
+                streams = facts.get("streams", {})
+                reasons.extend(f"{process} {name}: {stream} {why}" for stream, why in streams.items() if why != "ok")
+                reasons.extend(f"{process} {name}: {why}" for why in facts.get("gaps", []))
     return Verdict(not reasons, reasons)
 
 
