@@ -58,7 +58,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt of a flow at one partition of a dataset: what it asked for, got, landed, or why not.
 
     `first_ts`/`last_ts` are the outermost `ts_event` received (None: no rows); `sha256` digests the answer's rows;
-    `error` is None when it succeeded.
+    `error` is None when it succeeded; `note` is why the answer holds less than was asked (None: it holds all).
     """
 
     dataset: str
@@ -73,6 +73,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     last_ts: Micros | None = None
     sha256: str | None = None
     error: str | None = None
+    note: str | None = None
     run_id: str = ""
     started_at: Micros
     finished_at: Micros
