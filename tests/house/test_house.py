@@ -42,7 +42,7 @@ def test_no_source_file_outgrows_its_idea() -> None:
         path for name in ("warehouse", "configs", "pipelines", "realtime", "p9") for path in (ROOT / name).rglob("*.py")
     ]
     long = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in files}
-    assert {name: lines for name, lines in long.items() if lines > 400} == {}
+    assert {name: lines for name, lines in long.items() if lines > 450} == {}
 
 
 def test_the_lock_file_names_no_host() -> None:
