@@ -59,10 +59,22 @@ def convert(venue: str, market: str, instruments: list[str], day: str | None, fi
     first = rows[0][0]
     at = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp() * 1e6) if day else first
     decoding = Decoding(venue, rules, Dialect(streams=streams or None, at=at))
-    entries: list[Entry] = [Entry(first, name, Kind.CONNECTED, b"") for name in decoding.sessions]
-    source = {name: name for name in decoding.sessions}
+    names = list(decoding.sessions)
+    begin = msgspec.json.encode({"sessions": decoding.state()})
+    entries: list[Entry] = []
+    asked: Fetch | None = None
+    for entry in [Entry(first, name, Kind.CONNECTED, b"") for name in names]:
+        entries.append(entry)
+        asked = _asked(decoding, entry) or asked
     for ts, body in rows:
-        entries.append(_entry(ts, body, source, rules[0], decoding))
+        if body.startswith(b'{"lastUpdateId"'):
+            if asked is None:
+                continue
+            entry = Entry(ts, names[0], Kind.ANSWER, answered(asked, 200, body))
+        else:
+            entry = Entry(ts, _source(body, names), Kind.FRAME, body)
+        entries.append(entry)
+        asked = _asked(decoding, entry) or asked
     header = Header(
         journal_id=secrets.token_hex(8),
         run_id=secrets.token_hex(8),
@@ -76,8 +88,7 @@ def convert(venue: str, market: str, instruments: list[str], day: str | None, fi
         streams=streams or None,
         dialect_at=at,
     )
-    checkpoint = msgspec.json.encode({"sessions": decoding.state()})
-    writer = Writer(out, header, checkpoint)
+    writer = Writer(out, header, begin)
     for start in range(0, len(entries), 200):
         writer.append(entries[start : start + 200])
     writer.close()
@@ -112,32 +123,18 @@ def _stream(venue: str, body: bytes) -> str | None:
     return None
 
 
-def _entry(ts: Micros, body: bytes, source: dict[str, str], rule: Rules, decoding: Decoding) -> Entry:
-    """The journal entry of one recorded line."""
-    if body.startswith(b'{"lastUpdateId"'):
-        name = next(iter(source))
-        for candidate in source:
-            if candidate.endswith((".public", ".spot")):
-                name = candidate
-        path = "/api/v3/depth" if rule.market == "spot" else "/fapi/v1/depth"
-        fetch = Fetch(
-            purpose="book",
-            base=f"rest_{rule.market}",
-            path=path,
-            query={"symbol": rule.symbol, "limit": "1000"},
-            ccxt="publicGetDepth" if rule.market == "spot" else "fapiPublicGetDepth",
-            instrument=rule.instrument,
-        )
-        return Entry(ts, name, Kind.ANSWER, answered(fetch, 200, body))
-    return Entry(ts, _source(body, source), Kind.FRAME, body)
+def _asked(decoding: Decoding, entry: Entry) -> Fetch | None:
+    """The book that a session asks for on this entry: the recorded snapshot is the answer to it."""
+    for _, output in decoding.feed(entry):
+        if isinstance(output, Fetch) and output.purpose == "book":
+            return output
+    return None
 
 
-def _source(body: bytes, source: dict[str, str]) -> str:
+def _source(body: bytes, names: list[str]) -> str:
     """The session to which a frame would come today."""
-    if len(source) == 1:
-        return next(iter(source))
     public = b"@trade" in body[:60] or b"@depth" in body[:60] or b"@bookTicker" in body[:60]
-    for name in source:
+    for name in names:
         if name.endswith(".public") == public:
             return name
-    return next(iter(source))
+    return names[0]
