@@ -1,0 +1,193 @@
+"""OKX's own side over a `MarketView`: REST with envelopes, exclusive bounds, descending pages and rate limits.
+
+The WebSocket side is `emulate_socket.py`. Both are pure: no socket, no clock of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from warehouse.clock import DAY, SECOND, Micros
+from warehouse.instruments import Rules, timeframe_us
+from warehouse.records import Candle
+from warehouse.venues.base import MarketView, Reply
+from warehouse.venues.okx import render
+from warehouse.venues.okx.emulate_socket import EmulatedOkxConnection
+from warehouse.venues.okx.requests import BARS, BOOK_DEPTH, CANDLES_PAGE, FUNDING_PAGE, NEWEST_TRADES, TRADES_PAGE
+
+TIMEFRAME_OF = {bar: timeframe for timeframe, bar in BARS.items()}
+REACH: Micros = 90 * DAY
+"""Three months: how far back single trades and funding rates are served."""
+RECENT_BARS = 1440
+WINDOW: Micros = 2 * SECOND
+FAR: Micros = 4_102_444_800_000_000
+"""2100: an upper bound where the request has none."""
+
+LIMITS: dict[str, tuple[int, str]] = {
+    "/api/v5/public/time": (10, ""),
+    "/api/v5/public/instruments": (20, "instType"),
+    "/api/v5/public/funding-rate-history": (10, "instId"),
+    "/api/v5/market/books": (40, ""),
+    "/api/v5/market/candles": (40, ""),
+    "/api/v5/market/history-candles": (20, ""),
+    "/api/v5/market/trades": (100, ""),
+    "/api/v5/market/history-trades": (20, ""),
+}
+"""Requests per two seconds and address, and the parameter that has a budget of its own."""
+
+Query = dict[str, str]
+
+
+class _Refused(Exception):
+    """A parameter the venue refuses: HTTP 400 with OKX's code and words."""
+
+    def __init__(self, code: str, words: str) -> None:
+        super().__init__(words)
+        self.code = code
+        self.words = words
+
+
+class EmulatedOkx:
+    """The venue (`warehouse.venues.base.EmulatedVenue`)."""
+
+    def __init__(self, view: MarketView) -> None:
+        self.view = view
+        self._asked: dict[tuple[str, str], list[Micros]] = {}
+        self._connections = 0
+        self._paths: dict[str, Callable[[Query, Micros], list[object]]] = {
+            "/api/v5/public/time": self._time,
+            "/api/v5/public/instruments": self._instruments,
+            "/api/v5/public/funding-rate-history": self._funding,
+            "/api/v5/market/books": self._book,
+            "/api/v5/market/candles": self._recent_candles,
+            "/api/v5/market/history-candles": self._candles,
+            "/api/v5/market/trades": self._newest_trades,
+            "/api/v5/market/history-trades": self._trades,
+        }
+
+    def connect(self, base: str, path: str, query: dict[str, str], now: Micros, /) -> EmulatedOkxConnection:
+        """A new WebSocket on `/ws/v5/public` or `/ws/v5/business`."""
+        self._connections += 1
+        return EmulatedOkxConnection(self.view, path, f"{0xA4D3AE54 + self._connections:08x}")
+
+    def rest(self, base: str, path: str, query: dict[str, str], now: Micros, /) -> Reply:
+        """One GET. The reply to an unknown path is 404, to too many requests 429 with code 50011."""
+        answer = self._paths.get(path)
+        if answer is None:
+            return _reply(404, "404", "Invalid Request URI", [])
+        limit, own = LIMITS[path]
+        key = (path, query.get(own, "") if own else "")
+        asked = [at for at in self._asked.get(key, ()) if at > now - WINDOW]
+        self._asked[key] = asked
+        if len(asked) >= limit:
+            return _reply(429, "50011", "Too Many Requests", [])
+        asked.append(now)
+        try:
+            return _reply(200, "0", "", answer(query, now))
+        except _Refused as refused:
+            return _reply(400, refused.code, refused.words, [])
+
+    def _rules(self, query: Query) -> Rules:
+        symbol = query.get("instId", "")
+        for rules in self.view.rules():
+            if rules.symbol == symbol:
+                return rules
+        if not symbol:
+            raise _Refused("50014", "Parameter instId can not be empty.")
+        raise _Refused("51001", f"Instrument ID, Instrument ID code, or Spread ID doesn't exist: {symbol}.")
+
+    def _time(self, query: Query, now: Micros) -> list[object]:
+        return [{"ts": render.millis(now)}]
+
+    def _instruments(self, query: Query, now: Micros) -> list[object]:
+        kind = query.get("instType", "")
+        if kind not in ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION"):
+            raise _Refused("51000", "Parameter instType error")
+        rows = [render.instrument(rules, 10_000 + at) for at, rules in enumerate(self.view.rules())]
+        return [row for row in rows if row["instType"] == kind and query.get("instId", row["instId"]) == row["instId"]]
+
+    def _book(self, query: Query, now: Micros) -> list[object]:
+        rules, depth = self._rules(query), _integer(query, "sz", 1)
+        if depth is None or not 1 <= depth <= BOOK_DEPTH:
+            raise _Refused("51000", "Parameter sz error")
+        return [render.book(self.view.book(rules.instrument), depth)]
+
+    def _recent_candles(self, query: Query, now: Micros) -> list[object]:
+        return self._candles(query, now, RECENT_BARS)
+
+    def _candles(self, query: Query, now: Micros, reach: int | None = None) -> list[object]:
+        rules = self._rules(query)
+        timeframe = TIMEFRAME_OF.get(query.get("bar", "1m"))
+        if timeframe is None:
+            raise _Refused("51000", "Parameter bar error")
+        limit = _limit(query, 100, CANDLES_PAGE)
+        start, end = _between(query)
+        if reach is not None:
+            step = timeframe_us(timeframe)
+            start = max(start, now // step * step - (reach - 1) * step)
+        rows: list[Candle] = self.view.candles(rules.instrument, timeframe, start, end, limit, True)
+        return [render.candle(row, rules) for row in reversed(rows)]
+
+    def _newest_trades(self, query: Query, now: Micros) -> list[object]:
+        rules = self._rules(query)
+        limit = _limit(query, 100, NEWEST_TRADES)
+        rows = self.view.trades_by_time(rules.instrument, 0, FAR, limit, True)
+        return [render.trade(row, rules) for row in reversed(rows)]
+
+    def _trades(self, query: Query, now: Micros) -> list[object]:
+        rules = self._rules(query)
+        limit = _limit(query, TRADES_PAGE, TRADES_PAGE)
+        after, before = _integer(query, "after"), _integer(query, "before")
+        kind = query.get("type", "1")
+        if kind == "2":
+            if before is not None:
+                raise _Refused("51000", "Parameter before error")
+            end = FAR if after is None else after * 1000
+            rows = self.view.trades_by_time(rules.instrument, 0, end, limit, True)
+        elif kind != "1":
+            raise _Refused("51000", "Parameter type error")
+        elif after is None:
+            rows = self.view.trades_by_time(rules.instrument, 0, FAR, limit, True)
+        else:
+            rows = self.view.trades_by_id(rules.instrument, max(after - limit, 0), limit)
+            rows = [row for row in rows if row.trade_seq is not None and row.trade_seq < after]
+        if kind == "1" and before is not None:
+            rows = [row for row in rows if row.trade_seq is not None and row.trade_seq > before]
+        return [render.trade(row, rules) for row in reversed(rows) if row.ts_event > now - REACH]
+
+    def _funding(self, query: Query, now: Micros) -> list[object]:
+        rules = self._rules(query)
+        if rules.market != "perp":
+            raise _Refused("51000", "Parameter instId error")
+        limit = _limit(query, FUNDING_PAGE, FUNDING_PAGE)
+        start, end = _between(query)
+        rows = self.view.funding(rules.instrument, max(start, now - REACH), min(end, now + 1), limit, True)
+        return [render.funding(row, rules) for row in reversed(rows)]
+
+
+def _between(query: Query) -> tuple[Micros, Micros]:
+    """OKX's exclusive `before` and `after` in milliseconds as a half-open range."""
+    after, before = _integer(query, "after"), _integer(query, "before")
+    return (0 if before is None else before * 1000 + 1, FAR if after is None else after * 1000)
+
+
+def _integer(query: Query, name: str, default: int | None = None) -> int | None:
+    text = query.get(name)
+    if text is None or text == "":
+        return default
+    if not text.isdecimal() or len(text) > 18:
+        raise _Refused("51000", f"Parameter {name} error")
+    return int(text)
+
+
+def _limit(query: Query, default: int, largest: int) -> int:
+    """`limit`, cut to what the endpoint serves."""
+    limit = _integer(query, "limit", default) or default
+    return min(limit, largest)
+
+
+def _reply(status: int, code: str, words: str, data: list[object]) -> Reply:
+    body = msgspec.json.encode({"code": code, "msg": words, "data": data})
+    return Reply(status=status, body=body, headers={"Content-Type": "application/json"})
