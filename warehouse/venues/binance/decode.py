@@ -1,0 +1,240 @@
+"""From Binance's wire to our records: one function for each kind of row, used by the streams and by REST alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from warehouse.clock import Micros
+from warehouse.instruments import Rules, timeframe_us
+from warehouse.records import BestQuote, BookUpdate, Candle, FundingRate, Origin, Trade
+from warehouse.venues.binance import wire
+
+VENUE = "binance"
+
+T = TypeVar("T")
+
+
+def reader(kind: type[T]) -> Callable[[bytes], T]:
+    """A parser of `kind` that also takes numbers written as text. Raises msgspec's errors only."""
+    return msgspec.json.Decoder(kind, strict=False).decode
+
+
+def convert(page: object, kind: type[T]) -> T:
+    """An already parsed JSON answer as `kind`, by the same rules. Raises msgspec.ValidationError."""
+    return msgspec.convert(page, kind, strict=False)
+
+
+class Priceless(ValueError):
+    """A print that takes an id of the chain and has neither price nor size (futures `X` = `NA`)."""
+
+    def __init__(self, trade_id: int, at: Micros, why: str) -> None:
+        super().__init__(why)
+        self.trade_id = trade_id
+        self.at = at
+
+
+def aggregate(row: wire.AggTrade, rules: Rules, ts_recv: Micros, origin: Origin = "stream") -> Trade:
+    """`aggTrade`: the fills of one taker order at one price. Raises ValueError off the grid."""
+    return aggregates(rules, origin)(row, ts_recv)
+
+
+def aggregates(rules: Rules, origin: Origin = "stream") -> Callable[[wire.AggTrade, Micros], Trade]:
+    """The same with instrument and grid bound, for a loop."""
+    instrument, ticks, lots = rules.instrument, rules.grid.ticks, rules.grid.lots
+
+    def read(row: wire.AggTrade, ts_recv: Micros) -> Trade:
+        price, size, number = row.p, row.q, row.a
+        return Trade(
+            venue=VENUE,
+            instrument=instrument,
+            ts_event=row.T * 1000,
+            ts_recv=ts_recv,
+            trade_id=str(number),
+            trade_seq=number,
+            price=price,
+            size=size,
+            taker_side="sell" if row.m else "buy",
+            ticks=ticks(price),
+            lots=lots(size),
+            first_fill=row.f,
+            last_fill=row.l,
+            origin=origin,
+        )
+
+    return read
+
+
+def fills(rules: Rules) -> Callable[[wire.RawTrade, Micros], Trade]:
+    """`@trade`: one fill; `X` other than MARKET is off-market. Raises Priceless, and ValueError off the grid."""
+    instrument, ticks, lots = rules.instrument, rules.grid.ticks, rules.grid.lots
+
+    def read(row: wire.RawTrade, ts_recv: Micros) -> Trade:
+        price, size, number = row.p, row.q, row.t
+        off_market = row.X != "MARKET"
+        if off_market and (price == 0.0 or size == 0.0):
+            raise Priceless(number, row.T * 1000, f"print of kind {row.X} without a price")
+        return Trade(
+            venue=VENUE,
+            instrument=instrument,
+            ts_event=row.T * 1000,
+            ts_recv=ts_recv,
+            trade_id=str(number),
+            trade_seq=number,
+            price=price,
+            size=size,
+            taker_side="sell" if row.m else "buy",
+            ticks=ticks(price),
+            lots=lots(size),
+            kind="off_market" if off_market else "market",
+        )
+
+    return read
+
+
+def historical(row: wire.HistoricalTrade, rules: Rules, ts_recv: Micros) -> Trade:
+    """A row of `historicalTrades`: one fill, from REST. Raises ValueError off the grid."""
+    return Trade(
+        venue=VENUE,
+        instrument=rules.instrument,
+        ts_event=row.time * 1000,
+        ts_recv=ts_recv,
+        trade_id=str(row.id),
+        trade_seq=row.id,
+        price=row.price,
+        size=row.qty,
+        taker_side="sell" if row.isBuyerMaker else "buy",
+        ticks=rules.grid.ticks(row.price),
+        lots=rules.grid.lots(row.qty),
+        rpi=row.isRPITrade,
+        origin="rest",
+    )
+
+
+def quotes(rules: Rules) -> Callable[[wire.BookTicker, Micros], BestQuote]:
+    """`bookTicker`. Spot states no time: its `ts_event` is `ts_recv`."""
+    instrument = rules.instrument
+
+    def read(row: wire.BookTicker, ts_recv: Micros) -> BestQuote:
+        return BestQuote(
+            venue=VENUE,
+            instrument=instrument,
+            ts_event=row.T * 1000 or ts_recv,
+            ts_recv=ts_recv,
+            best_bid=row.b,
+            best_bid_size=row.B,
+            best_ask=row.a,
+            best_ask_size=row.A,
+            update_id=row.u,
+        )
+
+    return read
+
+
+def book_update(row: wire.DepthUpdate, instrument: str, previous_id: int, ts_recv: Micros) -> BookUpdate:
+    """A depth event proven to follow `previous_id`. `ts_event` is the matching time; on spot the push time."""
+    return BookUpdate(
+        venue=VENUE,
+        instrument=instrument,
+        ts_event=(row.T or row.E) * 1000,
+        ts_recv=ts_recv,
+        bids=row.b,
+        asks=row.a,
+        snapshot=False,
+        update_id=row.u,
+        previous_id=previous_id,
+    )
+
+
+def book_snapshot(row: wire.DepthSnapshot, instrument: str, ts_recv: Micros) -> BookUpdate:
+    """A REST book. Spot states no time: its `ts_event` is `ts_recv`."""
+    return BookUpdate(
+        venue=VENUE,
+        instrument=instrument,
+        ts_event=row.T * 1000 if row.T else ts_recv,
+        ts_recv=ts_recv,
+        bids=row.bids,
+        asks=row.asks,
+        snapshot=True,
+        update_id=row.lastUpdateId,
+    )
+
+
+def candle(row: wire.KlineEvent, instrument: str, ts_recv: Micros) -> Candle:
+    """`kline`: the running or final bar, `ts_event` being the push time."""
+    k = row.k
+    return Candle(
+        venue=VENUE,
+        instrument=instrument,
+        ts_event=row.E * 1000,
+        ts_recv=ts_recv,
+        timeframe=k.i,
+        open_time=k.t * 1000,
+        open=k.o,
+        high=k.h,
+        low=k.l,
+        close=k.c,
+        volume=k.v,
+        quote_volume=k.q,
+        trade_count=k.n,
+        taker_buy_volume=k.V,
+        closed=k.x,
+    )
+
+
+def candle_row(row: wire.KlineRow, instrument: str, timeframe: str, now: Micros) -> Candle:
+    """A row of `klines`, which carries no flag: closed when its end has passed on the clock that says `now`.
+
+    `ts_event` is the end of a closed bar, and `now` for the open one.
+    """
+    end = row.open_time * 1000 + timeframe_us(timeframe)
+    return Candle(
+        venue=VENUE,
+        instrument=instrument,
+        ts_event=min(end, now),
+        ts_recv=now,
+        timeframe=timeframe,
+        open_time=row.open_time * 1000,
+        open=row.open,
+        high=row.high,
+        low=row.low,
+        close=row.close,
+        volume=row.volume,
+        quote_volume=row.quote_volume,
+        trade_count=row.trades,
+        taker_buy_volume=row.taker_buy_base,
+        closed=end <= now,
+        origin="rest",
+    )
+
+
+def funding(row: wire.FundingRow, instrument: str, interval_us: Micros | None, now: Micros) -> FundingRate:
+    """A settled rate; the venue writes a few milliseconds past the hour, we the second."""
+    return FundingRate(
+        venue=VENUE,
+        instrument=instrument,
+        ts_event=settled_at(row),
+        ts_recv=now,
+        funding_rate=row.fundingRate,
+        settled=True,
+        interval_us=interval_us,
+        mark_price=convert(row.markPrice, wire.Price) if row.markPrice else None,
+        origin="rest",
+    )
+
+
+def settled_at(row: wire.FundingRow) -> Micros:
+    """Settlement time rounded to the second."""
+    return (row.fundingTime + 500) // 1000 * 1_000_000
+
+
+def head(frame: bytes) -> str:
+    """The first bytes of a frame for an `Undecodable` record."""
+    return frame[:96].decode("utf-8", "replace")
+
+
+def builtins(value: Any) -> Any:
+    """A struct as JSON-able values, for a session's state."""
+    return msgspec.to_builtins(value)

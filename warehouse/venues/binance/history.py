@@ -1,0 +1,202 @@
+"""Binance over REST: walks that yield a `Fetch`, are sent the parsed answer, and return records of a half-open range.
+
+All raise DecodeError for a page that cannot be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from warehouse.clock import DAY, HOUR, MINUTE, SECOND, Micros
+from warehouse.errors import HEAD, DecodeError
+from warehouse.instruments import Listing, Market, Rules, timeframe_us
+from warehouse.records import Record, Trade
+from warehouse.venues.base import Answer, Fetch, Walk
+from warehouse.venues.binance import decode, requests, wire
+
+T = TypeVar("T")
+
+PERP_REACH = 48 * HOUR
+"""How far back futures `aggTrades` answer."""
+
+WINDOW = HOUR - SECOND
+"""`startTime` to `endTime` of `aggTrades` must be shorter than an hour."""
+
+NEVER = 4_133_404_800_000
+"""`deliveryDate` of a perpetual that nobody means to delist, ms."""
+
+
+def instruments(instruments: Sequence[str], now: Micros) -> Generator[Fetch, object, list[Rules]]:
+    """Trading rules as published now; what the venue does not list is left out."""
+    found: list[Rules] = []
+    markets: tuple[Market, ...] = ("spot", "perp")
+    listings = [Listing.parse(decode.VENUE, name) for name in instruments]
+    for market in markets:
+        asked = {f"{x.base}{x.quote}": x.instrument for x in listings if x.market == market}
+        if not asked:
+            continue
+        if market == "spot":
+            symbols = msgspec.json.encode(list(asked)).decode()
+            page = yield requests.request("spot", "exchangeInfo", "instruments", {"symbols": symbols})
+        else:
+            page = yield requests.request("perp", "exchangeInfo", "instruments", {})
+        found += [
+            _rules(info, asked[info.symbol], market, now)
+            for info in _page(page, wire.ExchangeInfo).symbols
+            if info.symbol in asked and info.contractType in (None, "PERPETUAL")
+        ]
+    return found
+
+
+def server_time(market: Market) -> Generator[Fetch, object, Micros]:
+    """The venue's clock."""
+    page = yield requests.request(market, "time", "time", {})
+    return _page(page, wire.ServerTime).serverTime * 1000
+
+
+def candles(rules: Rules, timeframe: str, start: Micros, end: Micros, now: Micros) -> Walk:
+    """Bars that open in `[start, end)`. The open one has `closed=False`; complete up to the last closed one."""
+    step = timeframe_us(timeframe)
+    records: list[Record] = []
+    cursor, last_ms = requests.ceil_ms(start), requests.ceil_ms(end) - 1
+    while cursor <= last_ms:
+        page = yield requests.klines(rules, timeframe, cursor, last_ms)
+        rows = _page(page, list[wire.KlineRow])
+        fresh = [row for row in rows if cursor <= row.open_time <= last_ms]
+        records += [decode.candle_row(row, rules.instrument, timeframe, now) for row in fresh]
+        if len(rows) < requests.KLINES_PAGE or not fresh:
+            break
+        cursor = fresh[-1].open_time + step // 1000
+    return Answer(records=records, complete_from=start, complete_to=max(start, min(end, now // step * step)))
+
+
+def trades(rules: Rules, start: Micros, end: Micros, now: Micros, *, raw: bool = False) -> Walk:
+    """Trades with `start <= ts_event < end`: aggregates, or single fills when `raw` (the ids of `@trade` tapes).
+
+    The first page is found by time and the others by id. Complete up to the newest trade that the venue served, or to
+    the first hole in its ids. Futures aggregates reach 48 h back.
+    """
+    note = None
+    begin = start
+    if rules.market == "perp" and now - start > PERP_REACH:
+        begin = min(now - PERP_REACH + MINUTE, end)
+        note = "binance serves futures aggregates of the last 48 h only"
+    first, beyond = yield from _first_id(rules, begin, min(end, now), raw)
+    if beyond is not None:
+        return Answer(records=[], note=beyond)
+    records: list[Record] = []
+    complete_to = min(end, now)
+    whole = True
+    expected = first
+    while expected is not None:
+        question = requests.by_id(rules, expected, 1_000_000, raw)
+        rows = _trades(rules, (yield question), now, raw)
+        rows = [row for row in rows if int(row.trade_id) >= expected]
+        for row in rows:
+            number = int(row.trade_id)
+            if number != expected and whole:
+                whole = False
+                last = records[-1].ts_event if records else begin
+                complete_to = min(complete_to, last)
+                note = f"binance serves no trades {expected}..{number - 1}"
+            expected = number + 1
+            if begin <= row.ts_event < end:
+                records.append(row)
+        if not rows or rows[-1].ts_event >= end:
+            break
+        if len(rows) < int(question.query["limit"]):
+            complete_to = min(complete_to, rows[-1].ts_event)
+            break
+    return Answer(records=records, complete_from=begin, complete_to=max(begin, complete_to), note=note)
+
+
+def funding(rules: Rules, start: Micros, end: Micros, now: Micros) -> Walk:
+    """Settled rates in `[start, end)`, each with the span since the one before it. Spot has none."""
+    if rules.market == "spot":
+        return Answer(records=[], note="spot has no funding")
+    records: list[Record] = []
+    before: Micros | None = None
+    cursor, last_ms = (start - DAY) // 1000, requests.ceil_ms(end) + 999
+    while cursor <= last_ms:
+        page = yield requests.funding_rates(rules, cursor, last_ms)
+        rows = [row for row in _page(page, list[wire.FundingRow]) if row.fundingTime >= cursor]
+        for row in rows:
+            at = decode.settled_at(row)
+            interval = at - before if before is not None else None
+            if start <= at < end:
+                records.append(decode.funding(row, rules.instrument, interval, now))
+            before = at
+        if len(rows) < requests.FUNDING_PAGE:
+            break
+        cursor = rows[-1].fundingTime + 1
+    return Answer(records=records, complete_from=start, complete_to=max(start, min(end, now)))
+
+
+def _first_id(
+    rules: Rules, start: Micros, end: Micros, raw: bool
+) -> Generator[Fetch, object, tuple[int | None, str | None]]:
+    """The id to begin with, and None; (None, None) when nothing was traded; or (None, why the venue cannot say).
+
+    For fills it is the first fill of an aggregate from a little before `start`, since futures aggregates span 100 ms.
+    """
+    cursor, last_ms = requests.ceil_ms(start - SECOND if raw else start), requests.ceil_ms(end) - 1
+    while cursor <= last_ms:
+        until = min(cursor + WINDOW // 1000, last_ms)
+        page = yield requests.aggregates_between(rules, cursor, until, 1 if raw else requests.AGG_PAGE)
+        rows = _page(page, list[wire.AggTrade])
+        if rows and not cursor <= rows[0].T <= until:
+            return None, f"binance answered another time than asked (aggTrades of {cursor}..{until} ms)"
+        if rows:
+            return (rows[0].f if raw else rows[0].a), None
+        cursor = until + 1
+    return None, None
+
+
+def _page(page: object, kind: type[T]) -> T:
+    try:
+        return decode.convert(page, kind)
+    except msgspec.ValidationError as error:
+        raise DecodeError(decode.VENUE, str(error), repr(page)[:HEAD].encode()) from error
+
+
+def _trades(rules: Rules, page: object, now: Micros, raw: bool) -> list[Trade]:
+    try:
+        if raw:
+            return [decode.historical(row, rules, now) for row in _page(page, list[wire.HistoricalTrade])]
+        read = decode.aggregates(rules, "rest")
+        return [read(row, now) for row in _page(page, list[wire.AggTrade])]
+    except ValueError as error:  # off the instrument's grid
+        raise DecodeError(decode.VENUE, str(error), repr(page)[:HEAD].encode()) from error
+
+
+def _rules(info: wire.SymbolInfo, instrument: str, market: Market, now: Micros) -> Rules:
+    """Tick and lot from the filters: `pricePrecision` and `quantityPrecision` are not the steps."""
+    filters = {f.filterType: f for f in info.filters}
+    if not {"PRICE_FILTER", "LOT_SIZE"} <= filters.keys():
+        raise DecodeError(decode.VENUE, f"{info.symbol} has no PRICE_FILTER or LOT_SIZE", repr(info)[:HEAD].encode())
+    notional = filters.get("NOTIONAL") or filters.get("MIN_NOTIONAL")
+    delivery = info.deliveryDate
+    return Rules(
+        venue=decode.VENUE,
+        instrument=instrument,
+        symbol=info.symbol,
+        market=market,
+        tick=_plain(filters["PRICE_FILTER"].tickSize),
+        lot=_plain(filters["LOT_SIZE"].stepSize),
+        min_size=_plain(filters["LOT_SIZE"].minQty),
+        min_notional=_plain(notional.minNotional or notional.notional) if notional else None,
+        status=info.status.lower(),
+        listed_at=info.onboardDate * 1000 if info.onboardDate else None,
+        delisting_at=delivery * 1000 if delivery and delivery != NEVER else None,
+        valid_from=now,
+    )
+
+
+def _plain(text: str | None) -> str:
+    """Decimal text without the zeros behind it: `0.01000000` is `0.01`."""
+    if text is None:
+        raise DecodeError(decode.VENUE, "a trading rule is missing in exchangeInfo", b"")
+    return text.rstrip("0").rstrip(".") if "." in text else text
