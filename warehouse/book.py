@@ -11,29 +11,15 @@ from collections.abc import Iterable, Mapping
 from operator import sub
 from typing import cast
 
-import msgspec
-
 from warehouse.clock import Micros
 from warehouse.instruments import Grid
 from warehouse.metrics.base import Reason
+from warehouse.metrics.top import BookTop
 from warehouse.records import BookUpdate, Level
 
+__all__ = ["Book", "BookTop"]
 
 _UNREAD = 4096  # changes kept for a book that nobody reads
-
-
-class BookTop(msgspec.Struct, frozen=True, gc=False):
-    """The best levels of both sides, best first: prices in ticks, sizes in lots.
-
-    `reason` is None for a book that can be read; else `GAP` (invalid until its next snapshot), `ONE_SIDED` or
-    `CROSSED` (best bid at or above best ask). An invalid book shows no levels.
-    """
-
-    bid_ticks: list[int]
-    bid_lots: list[int]
-    ask_ticks: list[int]
-    ask_lots: list[int]
-    reason: Reason | None = None
 
 
 class Book:

@@ -1,0 +1,279 @@
+"""Closed bars of eleven timeframes and the forming one of each, stitched from history and the running trades.
+
+Only trades are counted live (in the `TradeRing`); a bar of any timeframe is the merge of the coarsest closed bars that
+tile the time since it opened, and of the minutes the ring still holds. All in ticks and lots, so the merge is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
+
+import msgspec
+
+from warehouse.clock import Micros
+from warehouse.instruments import TIMEFRAMES, Grid, timeframe_us
+from warehouse.metrics.base import Reason
+from warehouse.metrics.ring import LATENESS, TradeRing
+from warehouse.records import Candle
+
+MINUTE = 60_000_000
+_LENGTH = {timeframe: timeframe_us(timeframe) for timeframe in TIMEFRAMES}
+
+
+class Bar(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """Prices in ticks and volume in lots of `[open_time, open_time + timeframe)`; travels as an array.
+
+    `tick_lots` is the notional in ticks times lots, `buy_lots` the takers' buying, `count` the trades; None where the
+    venue does not publish them. A bar without trades has four equal prices, those of the close before, and no lots.
+    """
+
+    open_time: Micros
+    open: int
+    high: int
+    low: int
+    close: int
+    lots: int
+    tick_lots: int | None = None
+    buy_lots: int | None = None
+    count: int | None = None
+
+
+def bar_of(candle: Candle, grid: Grid) -> Bar:
+    """A candle on the instrument's grid. Raises ValueError for a price off the grid."""
+    quote, buy = candle.quote_volume, candle.taker_buy_volume
+    return Bar(
+        candle.open_time,
+        grid.ticks(candle.open),
+        grid.ticks(candle.high),
+        grid.ticks(candle.low),
+        grid.ticks(candle.close),
+        round(candle.volume * grid.size_den / grid.size_num),
+        None if quote is None else round(quote * grid.notional_den / grid.notional_num),
+        None if buy is None else round(buy * grid.size_den / grid.size_num),
+        candle.trade_count,
+    )
+
+
+def merge(bars: Sequence[Bar]) -> Bar:
+    """The bar over consecutive bars, ascending and at least one; an optional sum is None if one of its parts is."""
+    high, low, lots = bars[0].high, bars[0].low, 0
+    tick_lots: int | None = 0
+    buy_lots: int | None = 0
+    count: int | None = 0
+    for bar in bars:
+        high = bar.high if bar.high > high else high
+        low = bar.low if bar.low < low else low
+        lots += bar.lots
+        tick_lots = None if tick_lots is None or bar.tick_lots is None else tick_lots + bar.tick_lots
+        buy_lots = None if buy_lots is None or bar.buy_lots is None else buy_lots + bar.buy_lots
+        count = None if count is None or bar.count is None else count + bar.count
+    return Bar(bars[0].open_time, bars[0].open, high, low, bars[-1].close, lots, tick_lots, buy_lots, count)
+
+
+class Forming(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The bar of `timeframe` that is open now. `bar` is None with a `reason` while a part of it is unknown.
+
+    `coverage` is the known fraction of the time since it opened, `progress` that time as a fraction of the timeframe.
+    """
+
+    timeframe: str
+    open_time: Micros
+    bar: Bar | None
+    reason: Reason | None
+    coverage: float
+    progress: float
+
+
+def minute_bar(ring: TradeRing, minute: int, before: int | None = None) -> Bar | Reason:
+    """The ring's bar of the minute that opens at second `minute`, so far; or why it cannot say (`WARMUP`, `GAP`).
+
+    `before` is the close before it, for a minute without trades when the ring itself knows no earlier price.
+    """
+    end = min(minute + 60, ring.second + 1)
+    window = ring.window(end, end - minute)
+    if window.reason is not None:
+        return window.reason
+    extremes = ring.extremes(minute)
+    if extremes is None or window.count == 0:
+        flat = window.base_ticks or before
+        return Reason.WARMUP if not flat else Bar(minute * 1_000_000, flat, flat, flat, flat, 0, 0, 0, 0)
+    first, high, low = extremes
+    lots, notional = window.lots, window.tick_lots
+    return Bar(
+        minute * 1_000_000, first, high, low, window.last_ticks, lots, notional, window.buy_lots, window.count
+    )  # fmt: skip
+
+
+class BarStore:
+    """Up to `depth` closed bars per timeframe: seeded by history, continued by the ring, corrected by the venue."""
+
+    def __init__(self, grid: Grid, depth: int = 1000) -> None:
+        self.grid = grid
+        self.depth = depth
+        self.mismatches = 0
+        self._bars: dict[str, dict[Micros, Bar]] = {timeframe: {} for timeframe in TIMEFRAMES}
+        self._done: Micros = 0  # minutes before this one have been closed from the ring, or never can be
+        self._cache: dict[str, tuple[Micros, Micros, list[Bar], Micros]] = {}
+
+    def seed(self, bars: Mapping[str, Iterable[Bar]]) -> None:
+        """Take over closed bars of history; what is already here stays (the stream is newer)."""
+        for timeframe in TIMEFRAMES:
+            kept = self._bars[timeframe]
+            for bar in bars.get(timeframe, ()):
+                kept.setdefault(bar.open_time, bar)
+            self._trim(timeframe)
+        self._cache.clear()
+
+    def candle(self, candle: Candle) -> bool:
+        """A candle of the venue. A closed one replaces ours; False if ours was another (counted in `mismatches`)."""
+        if not candle.closed or candle.timeframe not in self._bars:
+            return True
+        bar = bar_of(candle, self.grid)
+        kept = self._bars[candle.timeframe]
+        mine = kept.get(bar.open_time)
+        kept[bar.open_time] = bar
+        self._trim(candle.timeframe)
+        self._cache.clear()
+        if mine is None:
+            return True
+        same = (mine.open, mine.high, mine.low, mine.close) == (bar.open, bar.high, bar.low, bar.close)
+        if same and abs(mine.lots - bar.lots) <= 1:
+            return True
+        self.mismatches += 1
+        return False
+
+    def advance(self, ring: TradeRing) -> list[tuple[str, Bar]]:
+        """Close every bar that is final by the ring's time; gives those closed here, by (timeframe, bar), in order."""
+        last = ring.second - LATENESS
+        end = (last - last % 60) * 1_000_000
+        if self._done >= end:
+            return []
+        oldest = max(ring.started, ring.second - ring.depth)
+        start = max(self._done, -(-oldest // 60) * MINUTE)
+        closed: list[tuple[str, Bar]] = []
+        minutes = self._bars["1m"]
+        for open_time in range(start, end, MINUTE):
+            if open_time not in minutes:
+                before = minutes.get(open_time - MINUTE)
+                bar = minute_bar(ring, open_time // 1_000_000, before.close if before else None)
+                if isinstance(bar, Bar):
+                    minutes[open_time] = bar
+                    closed.append(("1m", bar))
+            closed.extend(self._close_larger(open_time + MINUTE))
+        self._done = end
+        for timeframe in TIMEFRAMES:
+            self._trim(timeframe)
+        self._cache.clear()
+        return closed
+
+    def _close_larger(self, end: Micros) -> list[tuple[str, Bar]]:
+        closed = []
+        for timeframe in reversed(TIMEFRAMES[:-1]):
+            length = _LENGTH[timeframe]
+            if end % length == 0 and end - length not in self._bars[timeframe]:
+                tiles, known = self._tiles(timeframe, end - length, end)
+                if known == length:
+                    bar = merge(tiles)
+                    self._bars[timeframe][bar.open_time] = bar
+                    closed.append((timeframe, bar))
+        return closed
+
+    def _tiles(self, timeframe: str, start: Micros, end: Micros) -> tuple[list[Bar], Micros]:
+        """The coarsest closed bars that tile `[start, end)`, and how many microseconds of it they cover."""
+        smaller = TIMEFRAMES[TIMEFRAMES.index(timeframe) + 1 :]
+        tiles: list[Bar] = []
+        known = 0
+        at = start
+        while at < end:
+            step = MINUTE
+            for candidate in smaller:
+                length = _LENGTH[candidate]
+                if at % length == 0 and at + length <= end:
+                    bar = self._bars[candidate].get(at)
+                    if bar is not None:
+                        tiles.append(bar)
+                        known += length
+                        step = length
+                        break
+            at += step
+        return tiles, known
+
+    def forming(self, ring: TradeRing) -> dict[str, Forming]:
+        """The open bar of every timeframe as of the ring's running second, smallest timeframe last."""
+        second = ring.second
+        if second < 0:
+            return {
+                timeframe: Forming(
+                    timeframe=timeframe, open_time=0, bar=None, reason=Reason.WARMUP, coverage=0.0, progress=0.0
+                )
+                for timeframe in TIMEFRAMES
+            }
+        now = (second + 1) * 1_000_000
+        minute = second - second % 60
+        live = [self._live(ring, minute - 60), self._live(ring, minute)]
+        return {timeframe: self._forming(timeframe, now, minute * 1_000_000, live) for timeframe in TIMEFRAMES}
+
+    def _live(self, ring: TradeRing, minute: int) -> Bar | Reason:
+        before = self._bars["1m"].get((minute - 60) * 1_000_000)
+        return minute_bar(ring, minute, before.close if before else None)
+
+    def _forming(self, timeframe: str, now: Micros, minute: Micros, live: list[Bar | Reason]) -> Forming:
+        length = _LENGTH[timeframe]
+        start = minute - minute % length
+        end, running = minute, live[-1:]
+        if start < minute and minute - MINUTE not in self._bars["1m"]:
+            end, running = minute - MINUTE, live  # the minute before ended less than two seconds ago: not closed yet
+        cached = self._cache.get(timeframe)
+        if cached is None or cached[:2] != (start, end):
+            cached = self._cache[timeframe] = (start, end, *self._tiles(timeframe, start, end))
+        parts = [*cached[2], *(bar for bar in running if isinstance(bar, Bar))]
+        unseen = sum(
+            span
+            for bar, span in zip(reversed(running), (now - minute, MINUTE), strict=False)
+            if not isinstance(bar, Bar)
+        )
+        known = cached[3] + now - end - unseen
+        reason = None
+        if known < now - start:
+            reason = Reason.WARMUP if self._bars[timeframe] else Reason.NO_HISTORY
+            if Reason.GAP in running:
+                reason = Reason.GAP
+        return Forming(
+            timeframe=timeframe,
+            open_time=start,
+            bar=None if reason is not None else merge(parts),
+            reason=reason,
+            coverage=known / (now - start),
+            progress=(now - start) / length,
+        )
+
+    def closed(self, timeframe: str) -> list[Bar]:
+        """The closed bars of a timeframe, ascending."""
+        kept = self._bars[timeframe]
+        return [kept[open_time] for open_time in sorted(kept)]
+
+    def _trim(self, timeframe: str) -> None:
+        kept = self._bars[timeframe]
+        if len(kept) > self.depth:
+            newest = sorted(kept)[-self.depth :]
+            self._bars[timeframe] = {open_time: kept[open_time] for open_time in newest}
+
+    def state(self) -> dict[str, object]:
+        """All of it as JSON-able values."""
+        return {
+            "done": self._done,
+            "mismatches": self.mismatches,
+            "bars": {
+                timeframe: [list(msgspec.structs.astuple(bar)) for bar in self.closed(timeframe)]
+                for timeframe in TIMEFRAMES
+            },
+        }
+
+    def restore(self, state: Mapping[str, object]) -> None:
+        """The inverse of `state`."""
+        self._done = cast("int", state["done"])
+        self.mismatches = cast("int", state["mismatches"])
+        for timeframe, rows in cast("dict[str, list[list[int]]]", state["bars"]).items():
+            self._bars[timeframe] = {row[0]: Bar(*row) for row in rows}
+        self._cache.clear()
