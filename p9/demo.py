@@ -92,9 +92,8 @@ async def _emulate(plan: Plan, home: Path, venues: Supervisor, stop: asyncio.Eve
         arguments += ["--tape", str(path)]
     for path in plan.history:
         arguments += ["--history", str(path)]
-    for name in plan.venues:
-        arguments += ["--venue", name]
-    arguments += ["--lookback", str(plan.lookback)]
+    arguments += ["--venues", ",".join(plan.venues), "--lookback", str(plan.lookback)]
+    arguments += ["--truth", str(home / "truth.jsonl")] if not plan.tapes else []
     child = venues.start(Child("emulator", arguments, once=True))
     end = monotonic() + 60
     while monotonic() < end and not stop.is_set():
