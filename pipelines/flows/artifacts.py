@@ -1,0 +1,72 @@
+"""Progress and results as Prefect artifacts: what the terminal shows, kept with the run. Silent outside a run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact, create_table_artifact
+from prefect.context import FlowRunContext, TaskRunContext
+
+from pipelines.progress import Report, Step, listener
+
+EVERY_S = 3.0
+"""Seconds between updates of a progress artifact; a shorter run has none."""
+
+
+@asynccontextmanager
+async def following(dataset: str, venue: str) -> AsyncIterator[None]:
+    """While inside: keep a progress artifact of this task's steps, and hand them on to the listener."""
+    if TaskRunContext.get() is None:
+        yield
+        return
+    before = listener.get()
+    last = Step(dataset, venue, 0, 0, 0)
+
+    def hear(step: Step) -> None:
+        nonlocal last
+        last = step
+        if before is not None:
+            before(step)
+
+    async def show() -> None:
+        shown = None
+        while True:
+            await asyncio.sleep(EVERY_S)
+            percent = 100.0 * last.done / max(last.total, 1)
+            if shown is None:
+                shown = await acreate_progress_artifact(percent, description=f"{dataset} of {venue}")
+            else:
+                await aupdate_progress_artifact(shown, progress=percent)
+
+    token = listener.set(hear)
+    shower = asyncio.create_task(show())
+    try:
+        yield
+    finally:
+        listener.reset(token)
+        shower.cancel()
+        await asyncio.gather(shower, return_exceptions=True)
+
+
+def report(key: str, reports: Sequence[Report]) -> None:
+    """A table of what a flow run did, under the run's artifacts. `key` is lower case and dashes."""
+    if FlowRunContext.get() is None or not reports:
+        return
+    create_table_artifact(
+        key=key,
+        table=[
+            {
+                "dataset": each.dataset,
+                "venue": each.venue,
+                "parts": f"{each.done}/{each.parts}",
+                "rows": each.rows,
+                "landed": each.landed,
+                "seconds": round(each.seconds, 1),
+                "error": each.error or "",
+                "notes": "; ".join(f"{note} ({count})" for note, count in each.notes.items()),
+            }
+            for each in reports
+        ],
+    )

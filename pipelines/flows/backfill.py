@@ -1,0 +1,52 @@
+"""Several datasets in one flow: rules first, then everything else at all reachable venues at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from prefect import Task, flow
+
+from configs.load import load
+from configs.settings import Settings
+from pipelines.flows import artifacts
+from pipelines.flows.candles import load_candles
+from pipelines.flows.fill import results
+from pipelines.flows.funding import load_funding
+from pipelines.flows.reference import load_reference
+from pipelines.flows.trades import load_trades
+from pipelines.progress import Report
+from pipelines.scope import Scope
+from warehouse.errors import ConfigError
+
+LOADS: dict[str, Task[Any, Any]] = {"trades": load_trades, "funding": load_funding, "candles": load_candles}
+"""What can be backfilled, the slowest first."""
+
+ALL: tuple[str, ...] = ("reference", *LOADS)
+
+
+@flow(name="backfill", persist_result=False)
+def backfill(
+    datasets: Sequence[str] = ALL,
+    settings: Settings | None = None,
+    scope: Scope = Scope(),  # noqa: B008  frozen
+) -> list[Report]:
+    """Bring `datasets` up to date. A venue that cannot be asked for its rules is left out, the others go on.
+
+    Raises ConfigError for an unknown dataset, venue or symbol before anything is asked.
+    """
+    settings = settings or load()
+    if unknown := [name for name in datasets if name not in ALL]:
+        raise ConfigError(f"unknown dataset {', '.join(unknown)}; known: {', '.join(ALL)}, all")
+    venues = scope.chosen(settings)
+    for venue in venues:
+        scope.listings(settings, venue)
+    scope.frames(settings)
+    reports = results([load_reference.submit(settings, venue, scope) for venue in venues])
+    reachable = [report.venue for report in reports if report.reachable]
+    futures = [
+        load.submit(settings, venue, scope) for name, load in LOADS.items() if name in datasets for venue in reachable
+    ]
+    reports += results(futures)
+    artifacts.report("backfill", reports)
+    return reports

@@ -1,0 +1,36 @@
+"""Closed candles: the newest thousand of every timeframe, or a range that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from configs.load import load
+from configs.settings import Settings
+from pipelines import plan
+from pipelines.desk import Desk
+from pipelines.flows.fill import at_all_venues, fill
+from pipelines.progress import Report
+from pipelines.scope import Scope
+from warehouse.instruments import Listing
+
+
+def wanted(desk: Desk, scope: Scope, listings: Sequence[Listing]) -> list[plan.Part]:
+    """The bars that this desk's lake lacks."""
+    now = desk.clock.now()
+    frames, depth = scope.frames(desk.settings), desk.settings.candles_depth
+    return plan.candles(listings, frames, depth, now, desk.lander.covered("candles", desk.venue), scope.asked(now))
+
+
+@task(name="candles", task_run_name="candles-{venue}", cache_policy=NO_CACHE, persist_result=False)
+async def load_candles(settings: Settings, venue: str, scope: Scope) -> Report:
+    """All missing candles of one venue."""
+    return await fill("candles", wanted, settings, venue, scope)
+
+
+@flow(name="backfill-candles", persist_result=False)
+def backfill_candles(settings: Settings | None = None, scope: Scope = Scope()) -> list[Report]:  # noqa: B008  frozen
+    """Bring the candles of every venue up to date."""
+    return at_all_venues(load_candles, settings or load(), scope, "backfill-candles")

@@ -1,0 +1,196 @@
+"""Landing: answers into the lake, so that landing twice, or being killed anywhere and landing again, is landing once.
+
+Rows go first, then the coverage that says they are there, then the outcome that tells of the attempt. Whoever is killed
+in between plans the same part again and lands equal rows, which changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pipelines.ownership import Recorded, split
+from pipelines.plan import Part, Series, Span
+from warehouse.clock import Micros
+from warehouse.records import Candle, FundingRate, Record, Trade
+from warehouse.tables import Coverage, Outcome
+from warehouse.venues.base import Answer
+
+if TYPE_CHECKING:
+    from warehouse.store import Lake
+
+FRESH_ROWS = 30_000
+"""So many fetched rows are landed together: few commits, and little is fetched again after a kill."""
+
+
+class Fetched(msgspec.Struct, frozen=True, kw_only=True):
+    """One part and what came of asking for it: an answer, or the error that ended it."""
+
+    part: Part
+    started_at: Micros
+    answer: Answer | None = None
+    error: str | None = None
+
+
+class Lander:
+    """Lands what one flow run fetches. Not for two threads at once."""
+
+    def __init__(self, lake: Lake, run_id: str) -> None:
+        self._lake = lake
+        self._run_id = run_id
+
+    def covered(self, dataset: str, venue: str) -> dict[Series, list[Span]]:
+        """What earlier runs left complete, per series of one dataset and venue."""
+        found: dict[Series, list[Span]] = {}
+        for row in self._coverage(dataset, venue):
+            if row.origin != "stream":
+                series = Series(dataset, venue, row.instrument, row.timeframe)
+                found.setdefault(series, []).append((row.start, row.end))
+        return found
+
+    def recorded(self, venue: str, now: Micros) -> dict[str, Recorded]:
+        """The recorder's own intervals of the trades of one venue, per instrument."""
+        found: dict[str, list[Coverage]] = {}
+        for row in self._coverage("trades", venue):
+            if row.origin == "stream":
+                found.setdefault(row.instrument, []).append(row)
+        return {instrument: Recorded.of(rows, now) for instrument, rows in found.items()}
+
+    def land(self, batch: Sequence[Fetched], now: Micros) -> list[Outcome]:
+        """Land a batch of one venue and dataset; returns the outcome of each part, in the batch's order.
+
+        Raises DataError when a row fails a check of its table; nothing of that table is written then.
+        """
+        if not batch:
+            return []
+        dataset, venue = batch[0].part.dataset, batch[0].part.venue
+        kept: list[Sequence[Record]] = [_kept(item) for item in batch]
+        coverage = [row for item, rows in zip(batch, kept, strict=True) for row in _coverage(item, len(rows), now)]
+        if dataset == "trades":
+            landed, coverage = self._land_trades(venue, batch, kept, coverage, now)
+        else:
+            self._lake.upsert(dataset, [row for rows in kept for row in rows], now=now)
+            landed = [len(rows) for rows in kept]
+        if coverage:
+            self._lake.append("coverage", coverage)
+        outcomes = [
+            _outcome(item, rows, count, self._run_id, now)
+            for item, rows, count in zip(batch, kept, landed, strict=True)
+        ]
+        self._lake.append("outcomes", outcomes)
+        return outcomes
+
+    def _land_trades(
+        self,
+        venue: str,
+        batch: Sequence[Fetched],
+        kept: Sequence[Sequence[Record]],
+        coverage: Sequence[Coverage],
+        now: Micros,
+    ) -> tuple[list[int], list[Coverage]]:
+        """Rows that the recorder owns prove the seam in `overlaps`; only the others are history.
+
+        Ownership is read here, after fetching and just before writing, because the recorder may have begun meanwhile.
+        """
+        recorded = self.recorded(venue, now)
+        own: dict[str, list[Trade]] = {}
+        proof: dict[str, list[Trade]] = {}
+        landed = []
+        for item, rows in zip(batch, kept, strict=True):
+            instrument = item.part.instrument
+            trades = [row for row in rows if isinstance(row, Trade)]
+            before, overlap = split(trades, recorded.get(instrument))
+            own.setdefault(instrument, []).extend(before)
+            proof.setdefault(instrument, []).extend(overlap)
+            landed.append(len(before))
+        for table, found in (("trades", own), ("overlaps", proof)):
+            for instrument in sorted(found):  # one instrument a commit: a range never holds another's recorded rows
+                if found[instrument]:
+                    self._lake.upsert(table, found[instrument], now=now)
+        return landed, [part for row in coverage for part in _owned(row, recorded.get(row.instrument))]
+
+    def _coverage(self, dataset: str, venue: str) -> list[Coverage]:
+        """The newest row of each coverage key."""
+        newest: dict[tuple[object, ...], Coverage] = {}
+        rows = self._lake.rows("coverage", venue=venue, match={"dataset": dataset})
+        for row in sorted((row for row in rows if isinstance(row, Coverage)), key=lambda row: row.ts_recv):
+            newest[(row.instrument, row.timeframe, row.origin, row.source, row.start)] = row
+        return list(newest.values())
+
+
+def _kept(item: Fetched) -> list[Record]:
+    """Of an answer, the rows that history keeps: closed bars, settled rates, all trades; inside the part."""
+    if item.answer is None:
+        return []
+    part = item.part
+    rows: list[Record] = []
+    for row in item.answer.records:
+        at = row.open_time if isinstance(row, Candle) else row.ts_event
+        open_ = (isinstance(row, Candle) and not row.closed) or (isinstance(row, FundingRate) and not row.settled)
+        if part.start <= at < part.end and not open_:
+            rows.append(row)
+    return rows
+
+
+def _coverage(item: Fetched, rows: int, now: Micros) -> Iterable[Coverage]:
+    answer, part = item.answer, item.part
+    if answer is None or answer.complete_from is None or answer.complete_to is None:
+        return
+    start, end = max(answer.complete_from, part.start), min(answer.complete_to, part.end)
+    if start < end:
+        yield Coverage(
+            dataset=part.dataset,
+            venue=part.venue,
+            instrument=part.instrument,
+            timeframe=part.timeframe,
+            start=start,
+            end=end,
+            origin="rest",
+            rows=rows,
+            note=answer.note,
+            ts_recv=now,
+        )
+
+
+def _owned(row: Coverage, recorded: Recorded | None) -> Iterable[Coverage]:
+    """A range of fetched trades, told apart into what landed as history and what stands in `overlaps`."""
+    for start, end in recorded.outside((row.start, row.end)) if recorded else [(row.start, row.end)]:
+        yield msgspec.structs.replace(row, start=start, end=end)
+    for start, end in recorded.inside((row.start, row.end)) if recorded else []:
+        yield msgspec.structs.replace(row, dataset="overlaps", start=start, end=end)
+
+
+def _outcome(item: Fetched, rows: Sequence[Record], landed: int, run_id: str, now: Micros) -> Outcome:
+    part = item.part
+    times = [row.ts_event for row in rows]
+    return Outcome(
+        dataset=part.dataset,
+        venue=part.venue,
+        instrument=part.instrument,
+        timeframe=part.timeframe,
+        start=part.start,
+        end=part.end,
+        rows=len(rows),
+        landed=landed,
+        first_ts=min(times, default=None),
+        last_ts=max(times, default=None),
+        sha256=digest(rows) if rows else None,
+        error=item.error,
+        note=item.answer.note if item.answer else None,
+        run_id=run_id,
+        started_at=item.started_at,
+        finished_at=now,
+    )
+
+
+def digest(rows: Sequence[Record]) -> str:
+    """SHA-256 of the rows' values, receipt times left out: the same answer has the same digest on any day."""
+    if not rows:
+        return hashlib.sha256(b"").hexdigest()
+    fields = [name for name in rows[0].__struct_fields__ if name != "ts_recv"]
+    values = attrgetter(*fields)
+    return hashlib.sha256(msgspec.msgpack.encode([values(row) for row in rows])).hexdigest()

@@ -1,0 +1,78 @@
+"""Who may write a trade: the recorder inside recorded intervals, flows elsewhere. Pure.
+
+A recorded interval begins with the first journaled trade, by id where ids are contiguous, and grows with the tape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from pipelines.plan import Span, missing
+from warehouse.clock import MINUTE, Micros
+from warehouse.records import Trade
+from warehouse.tables import Coverage
+
+ALIVE: Micros = 5 * MINUTE
+"""A recorded interval that grew within this time is still growing: what follows it will be recorded too."""
+
+PROOF: Micros = 2 * MINUTE
+"""How far past the first journaled trade history is fetched, to prove the seam."""
+
+FOREVER: Micros = 1 << 62
+
+
+class Interval(msgspec.Struct, frozen=True, order=True):
+    """One recorded interval `[start, end)`. `first_seq` tells trades of the first instant apart; None: time must do."""
+
+    start: Micros
+    end: Micros
+    first_seq: int | None = None
+
+    def owns(self, trade: Trade) -> bool:
+        """Whether this trade is the recorder's."""
+        if trade.ts_event >= self.end:
+            return False
+        if self.first_seq is not None and trade.trade_seq is not None:
+            return trade.trade_seq >= self.first_seq
+        return trade.ts_event >= self.start
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """The recorded intervals of one instrument, ascending."""
+
+    intervals: tuple[Interval, ...]
+
+    @classmethod
+    def of(cls, rows: Iterable[Coverage], now: Micros) -> Recorded:
+        """From the recorder's coverage rows; an interval that is still growing has no end."""
+        return cls(
+            tuple(
+                sorted(
+                    Interval(row.start, FOREVER if row.end >= now - ALIVE else row.end, row.first_seq) for row in rows
+                )
+            )
+        )
+
+    def outside(self, span: Span) -> list[Span]:
+        """What of `span` is not recorded."""
+        return missing(span, [(interval.start, interval.end) for interval in self.intervals])
+
+    def inside(self, span: Span) -> list[Span]:
+        """What of `span` is recorded."""
+        return missing(span, self.outside(span))
+
+    def settled(self) -> list[Span]:
+        """What needs no fetching: recorded time without the stretch at each beginning that proves the seam."""
+        return [(interval.start + PROOF, interval.end) for interval in self.intervals]
+
+
+def split(trades: Sequence[Trade], recorded: Recorded | None) -> tuple[list[Trade], list[Trade]]:
+    """`(history, overlap)`: the trades that a flow may land, and those that the recorder owns."""
+    history: list[Trade] = []
+    overlap: list[Trade] = []
+    for trade in trades:
+        owned = recorded is not None and any(interval.owns(trade) for interval in recorded.intervals)
+        (overlap if owned else history).append(trade)
+    return history, overlap

@@ -1,0 +1,30 @@
+"""The flows one after another in this process: what `p9 backfill` and `p9 structure` call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from configs.settings import Settings
+from pipelines import prefect_env
+from pipelines.progress import Report, Step, listener
+from pipelines.scope import Scope
+
+
+def run(
+    datasets: Sequence[str],
+    settings: Settings,
+    scope: Scope = Scope(),  # noqa: B008  frozen
+    progress: Callable[[Step], None] | None = None,
+) -> list[Report]:
+    """Backfill `datasets` and return one report per dataset and venue; `progress` hears of every part done.
+
+    Raises ConfigError for a choice that the settings do not know. What a venue refuses is in the reports.
+    """
+    prefect_env.prepare(settings.home)
+    from pipelines.flows.backfill import backfill
+
+    token = listener.set(progress)
+    try:
+        return backfill(datasets, settings, scope)
+    finally:
+        listener.reset(token)

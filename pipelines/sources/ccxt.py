@@ -1,0 +1,177 @@
+"""A venue asked through ccxt's raw endpoints: ccxt knows how to spell and send; we keep every field it would drop.
+
+ccxt is imported when a source is made (half a second, 100 MB). Its own throttle is off: ours knows the venue's weights
+and shares them with the worker.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pipelines.sources.base import ATTEMPTS, Blocked, Unreachable, patiently
+from pipelines.sources.limits import CHARGES
+from pipelines.sources.throttle import Throttle, of_process
+from warehouse.clock import MINUTE, SECOND, Micros
+from warehouse.errors import ConfigError, RateLimited, Rejected, VenueError
+from warehouse.venues.base import Fetch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Endpoint = Callable[[str], str]
+"""The URL of a venue's base, by its key (`rest_spot`)."""
+
+TIMEOUT_S = 20
+FIRST_ATTEMPTS = 3
+"""Until a venue has answered once, it is more likely out of reach than unwell."""
+
+REALM_HEADER = "x-p9-realm"
+BYBIT_COOLING: Micros = 10 * MINUTE
+
+
+def _point_binance(base: Endpoint) -> dict[str, Any]:
+    return {"public": base("rest_spot") + "/api/v3", "fapiPublic": base("rest_perp") + "/fapi/v1"}
+
+
+def _point_bybit(base: Endpoint) -> dict[str, Any]:
+    return {"public": base("rest")}
+
+
+def _point_okx(base: Endpoint) -> dict[str, Any]:
+    return {"rest": base("rest")}
+
+
+POINT: dict[str, Callable[[Endpoint], dict[str, Any]]] = {
+    "binance": _point_binance,
+    "bybit": _point_bybit,
+    "okx": _point_okx,
+}
+"""Where ccxt keeps a venue's URLs, each a prefix of the paths it builds."""
+
+
+class _Reply(msgspec.Struct, frozen=True):
+    status: int
+    headers: dict[str, str]
+    body: str
+
+
+_reply: ContextVar[_Reply | None] = ContextVar("ccxt_reply", default=None)
+"""The last reply seen by this task; ccxt's own attribute is shared by all requests of an exchange."""
+
+
+class CcxtSource:
+    """One venue's REST side. Belongs to the event loop that first uses it."""
+
+    def __init__(
+        self,
+        venue: str,
+        endpoint: Endpoint,
+        realm: str,
+        throttle: Throttle | None = None,
+        chance: random.Random | None = None,
+    ) -> None:
+        import ccxt.async_support as ccxt
+
+        self._venue = venue
+        self._realm = realm
+        self._throttle = throttle or of_process(venue)
+        self._chance = chance or random.Random()
+        self._reached = False
+        self._exchange = getattr(ccxt, venue)({"enableRateLimit": False, "timeout": TIMEOUT_S * 1000})
+        self._exchange.urls["api"].update(POINT[venue](lambda key: endpoint(key).rstrip("/")))
+        self._exchange.on_rest_response = _remember
+
+    @property
+    def venue(self) -> str:
+        """Whom we ask."""
+        return self._venue
+
+    async def ask(self, fetch: Fetch) -> object:
+        """The parsed JSON answer to `fetch`, after as many attempts as a transient failure deserves."""
+
+        async def once() -> object:
+            return await self._once(fetch)
+
+        answer = await patiently(once, ATTEMPTS if self._reached else FIRST_ATTEMPTS, self._chance)
+        self._reached = True
+        return answer
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._exchange.close()
+
+    async def _once(self, fetch: Fetch) -> object:
+        import ccxt.async_support as ccxt
+
+        limit, cost = CHARGES[self._venue](fetch)
+        await self._throttle.admit(limit, cost)
+        _reply.set(None)
+        try:
+            parsed: object = await getattr(self._exchange, fetch.ccxt)(dict(fetch.query))
+        except ccxt.BaseError as error:
+            failure = explain(self._venue, error, _reply.get())
+            if isinstance(failure, RateLimited):
+                await self._throttle.pause(limit, min(failure.retry_after_us, 2 * MINUTE))
+            raise failure from error
+        self._same_realm(_reply.get())
+        return parsed
+
+    def _same_realm(self, reply: _Reply | None) -> None:
+        found = "live" if reply is None else reply.headers.get(REALM_HEADER, "live")
+        if found != self._realm:
+            raise ConfigError(
+                f"{self._venue} answered as {found!r} but this installation is {self._realm!r}. Check "
+                f"venues.{self._venue}.endpoints and realm: emulated and real data never share a lake."
+            )
+
+
+def explain(venue: str, error: Exception, reply: _Reply | None) -> VenueError:
+    """ccxt's exception as one of ours, judged by the reply itself where there was one."""
+    import ccxt.async_support as ccxt
+
+    words = str(error)
+    status = reply.status if reply else 0
+    headers: Mapping[str, str] = reply.headers if reply else {}
+    if status == 451 or (status == 403 and "too frequent" not in words.lower()):
+        return Blocked(venue, status, reply.body if reply else words)
+    if status == 403:
+        return RateLimited(venue, BYBIT_COOLING)
+    if status in (418, 429) or isinstance(error, ccxt.RateLimitExceeded | ccxt.DDoSProtection):
+        return RateLimited(venue, _retry_after(headers))
+    if isinstance(error, ccxt.NetworkError) or '"retCode":10016' in words.replace(" ", ""):
+        cause = error.__cause__
+        return Unreachable(venue, f"no usable reply: {type(cause or error).__name__}: {cause or words}")
+    code, text = _code(reply.body if reply else "")
+    return Rejected(venue, code or type(error).__name__, text or words)
+
+
+def _retry_after(headers: Mapping[str, str]) -> Micros:
+    """What the venue asked for; two seconds where it did not say."""
+    try:
+        return max(int(float(headers.get("retry-after", "2")) * SECOND), 0)
+    except ValueError:
+        return 2 * SECOND
+
+
+def _code(body: str) -> tuple[str, str]:
+    """The venue's own code and words, wherever this venue writes them; empty when the body is no JSON object."""
+    try:
+        found = msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return "", ""
+    code = next((str(found[key]) for key in ("retCode", "code") if key in found), "")
+    words = next((str(found[key]) for key in ("retMsg", "msg") if key in found), "")
+    return code, words
+
+
+def _remember(
+    status: int, reason: str, url: str, method: str, headers: Mapping[str, str], body: str, *sent: object
+) -> str:
+    """ccxt's hook between reply and judgement: keep the reply for this task, leave the body as it is."""
+    _reply.set(_Reply(status, {key.lower(): value for key, value in headers.items()}, body[:2000]))
+    return body.strip()

@@ -1,0 +1,118 @@
+"""Doing the parts of a plan at one venue: a few at a time, landed in batches, ended when the venue is out of reach."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Generator, Sequence
+
+import structlog
+
+from pipelines.load import FRESH_ROWS, Fetched, Lander
+from pipelines.plan import Part
+from pipelines.progress import Report, Step, tell
+from pipelines.sources.base import Blocked, Source, Unreachable, follow
+from warehouse.clock import SECOND, Clock
+from warehouse.errors import ConfigError, VenueError
+from warehouse.instruments import Rules
+from warehouse.tables import Outcome
+from warehouse.venues import history
+from warehouse.venues.base import Answer, Fetch
+
+log = structlog.get_logger()
+
+AT_ONCE = 8
+"""Parts of one venue in the air at the same time."""
+
+Ask = Callable[[Part], Awaitable[Answer]]
+
+
+def walk(part: Part, rules: Rules, now: int) -> Generator[Fetch, object, Answer]:
+    """The venue's conversation that answers a part."""
+    module = history(part.venue)
+    if part.dataset == "candles":
+        return module.candles(rules, part.timeframe, part.start, part.end, now)
+    ask = module.trades if part.dataset == "trades" else module.funding
+    return ask(rules, part.start, part.end, now)
+
+
+class Work:
+    """One dataset of one venue in one run."""
+
+    def __init__(self, dataset: str, source: Source, rules: dict[str, Rules], lander: Lander, clock: Clock) -> None:
+        self._dataset, self._source, self._rules = dataset, source, rules
+        self._lander, self._clock = lander, clock
+        self._waiting: list[Fetched] = []
+        self._landing = asyncio.Lock()
+        self._outcomes: list[Outcome] = []
+        self._done = self._rows = 0
+        self._stop: VenueError | ConfigError | None = None
+
+    async def run(self, parts: Sequence[Part]) -> Report:
+        """Fetch and land all parts; what fails is told in the report and in `outcomes`, never raised.
+
+        Cancelling lands nothing more; what has landed stays and is not asked for again.
+        """
+        began = self._clock.now()
+        queue = iter(parts)
+        tell(Step(self._dataset, self._source.venue, 0, len(parts), 0))
+
+        async def hand() -> None:
+            for part in queue:
+                if self._stop is not None:
+                    return
+                await self._one(part, len(parts))
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(AT_ONCE, len(parts))):
+                group.create_task(hand())
+        await self._flush(0)
+        return self._report(len(parts), (self._clock.now() - began) / SECOND)
+
+    async def _one(self, part: Part, total: int) -> None:
+        began = self._clock.now()
+        answer, error = None, None
+        try:
+            rules = self._rules.get(part.instrument)
+            if rules is None:
+                error = f"{part.venue} lists no {part.instrument}"
+            else:
+                answer = await follow(walk(part, rules, began), self._source)
+        except (VenueError, ConfigError) as failure:
+            error = str(failure)
+            log.warning("part_failed", venue=part.venue, dataset=part.dataset, instrument=part.instrument, error=error)
+            if isinstance(failure, Unreachable | Blocked | ConfigError):
+                self._stop = failure
+        self._waiting.append(Fetched(part=part, started_at=began, answer=answer, error=error))
+        self._done += error is None
+        self._rows += len(answer.records) if answer else 0
+        tell(Step(self._dataset, self._source.venue, self._done, total, self._rows))
+        await self._flush(FRESH_ROWS)
+
+    async def _flush(self, at_least: int) -> None:
+        if sum(len(item.answer.records) for item in self._waiting if item.answer) < at_least:
+            return
+        async with self._landing:
+            batch, self._waiting = self._waiting, []
+            self._outcomes += await asyncio.to_thread(self._lander.land, batch, self._clock.now())
+
+    def _report(self, parts: int, seconds: float) -> Report:
+        failed = [row for row in self._outcomes if row.error is not None]
+        notes: dict[str, int] = {}
+        for row in self._outcomes:
+            if row.note is not None:
+                notes[row.note] = notes.get(row.note, 0) + 1
+        error = None
+        if failed:
+            error = str(self._stop or failed[0].error)
+        return Report(
+            dataset=self._dataset,
+            venue=self._source.venue,
+            parts=parts,
+            done=len(self._outcomes) - len(failed),
+            rows=sum(row.rows for row in self._outcomes),
+            landed=sum(row.landed for row in self._outcomes),
+            seconds=seconds,
+            notes=notes,
+            error=error,
+            reachable=self._stop is None,
+        )
