@@ -92,18 +92,18 @@ def _view(connection: duckdb.DuckDBPyConnection, lake: Lake, table: Table) -> No
     uris = lake.handle(table.name).file_uris() if lake.exists(table.name) else []
     if not uris:
         columns = ", ".join(f'NULL::{_TYPES[kind]} AS "{name}"' for name, kind, _ in table.columns)
-        connection.execute(f'CREATE VIEW "{table.name}" AS SELECT {columns} WHERE false')
+        connection.execute(f"CREATE VIEW {table.sql_name} AS SELECT {columns} WHERE false")
         return
     columns = ", ".join(f'"{name}"' for name in polars_schema(table))
     if not lake.local:
         connection.register(f"_{table.name}", lake.handle(table.name).to_pyarrow_dataset())
-        connection.execute(f'CREATE VIEW "{table.name}" AS SELECT {columns} FROM _{table.name}')
+        connection.execute(f"CREATE VIEW {table.sql_name} AS SELECT {columns} FROM _{table.name}")
         return
     listed = ", ".join("'" + uri.replace("'", "''") + "'" for uri in uris)
     dates = [name for name in table.partition if name in ("date", "month")]
     kinds = ", ".join(f"'{name}': DATE" for name in dates)
     hive = f", hive_types = {{{kinds}}}" if dates else ""
     connection.execute(
-        f'CREATE VIEW "{table.name}" AS SELECT {columns} '
+        f"CREATE VIEW {table.sql_name} AS SELECT {columns} "
         f"FROM read_parquet([{listed}], union_by_name = true, hive_partitioning = true{hive})"
     )

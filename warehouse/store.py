@@ -12,7 +12,6 @@ import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
 from pathlib import Path
 from threading import Event, local
 from typing import TypeVar
@@ -22,9 +21,10 @@ import polars as pl
 from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
-from warehouse.clock import SECOND, Micros
+from warehouse.clock import Micros
 from warehouse.errors import ConfigError
 from warehouse.frames import arrow_schema, checked, frame, instant, merged, records
+from warehouse.ranges import condition, select
 from warehouse.tables import Table, table
 
 REALM_FILE = "_realm"
@@ -136,11 +136,15 @@ class Lake:
 
     # Writing
 
-    def append(self, name: str, rows: Rows) -> int:
-        """Add rows; returns how many. Raises DataError when one fails a check: nothing is written then."""
+    def append(self, name: str, rows: Rows, positions: Mapping[str, int] | None = None) -> int:
+        """Add rows; returns how many. Raises DataError when one fails a check: nothing is written then.
+
+        `positions` are committed with them, unlike `append_once` without a look at what is committed: for the one
+        writer that holds them.
+        """
         data = checked(table(name), frame(table(name), rows))
         if data.height:
-            self._retry(name, lambda held: self._write(name, held, data))
+            self._retry(name, lambda held: self._write(name, held, data, positions=positions))
         return data.height
 
     def append_once(self, name: str, rows: Rows, app_id: str, version: int) -> bool:
@@ -190,7 +194,7 @@ class Lake:
             self._retry(name, lambda held: self._write(name, held, data, where=where))
         return data.height
 
-    def upsert(self, name: str, rows: Rows, *, now: Micros, positions: Mapping[str, int] | None = None) -> Landed:
+    def upsert(self, name: str, rows: Rows, *, now: Micros) -> Landed:
         """Land rows that may be known. Idempotent: the same rows again change nothing.
 
         A row whose key is new is added. One with equal values is left as it was first known. One with differing values
@@ -198,43 +202,46 @@ class Lake:
         """
         declared = table(name)
         data = checked(declared, frame(declared, rows), unique=False)
-        if not data.height:
-            return Landed(0, 0, 0)
-        scope = {name: sorted(data[name].unique()) for name in SCOPE if name in declared.key}
+        landed = Landed(0, 0, 0)
+
+        def change(known: pl.DataFrame) -> pl.DataFrame | None:
+            nonlocal landed
+            result = merged(declared, known, data, now)
+            corrected = len(result.corrections)
+            landed = Landed(result.added, data.height - result.added - corrected, corrected)
+            if corrected:
+                self.append("corrections", result.corrections)
+            return result.rows if corrected or result.added else None
+
+        if data.height:
+            self.rewrite(name, data, change)
+        return landed
+
+    def rewrite(
+        self,
+        name: str,
+        data: pl.DataFrame,
+        change: Callable[[pl.DataFrame], pl.DataFrame | None],
+        positions: Mapping[str, int] | None = None,
+    ) -> None:
+        """Replace what stands in the range of `data` (its instruments and span of time) by `change(what stands there)`.
+
+        `change` gets the rows of the version that is replaced, may be called again when another writer was faster, and
+        returns None to leave them. One commit, which carries `positions`.
+        """
+        declared = table(name)
+        scope = {column: sorted(data[column].unique()) for column in SCOPE if column in declared.key}
         low, high = instant(data[declared.time].min()), instant(data[declared.time].max()) + 1
         where = condition(declared, scope, low, high)
 
-        def go(held: DeltaTable) -> Landed:
-            known = self._select(declared, pl.scan_delta(held, storage_options=self.storage_options), scope, low, high)
-            change = merged(declared, known.collect(), data, now)
-            if change.corrections:
-                self.append("corrections", change.corrections)
-            corrected = len(change.corrections)
-            if corrected or change.added:
-                self._write(name, held, change.rows, where=where, positions=positions)
-            return Landed(change.added, data.height - change.added - corrected, corrected)
+        def go(held: DeltaTable) -> None:
+            known = select(declared, pl.scan_delta(held, storage_options=self.storage_options), scope, low, high)
+            rows = change(known.collect())
+            if rows is not None:
+                self._write(name, held, rows, where=where, positions=positions)
 
         with self.exclusive(name):
-            return self._retry(name, go)
-
-    def _select(
-        self,
-        declared: Table,
-        rows: pl.LazyFrame,
-        equal: Mapping[str, list[str]],
-        start: Micros | None,
-        end: Micros | None,
-    ) -> pl.LazyFrame:
-        """What `condition` with the same arguments selects."""
-        for column, wanted in equal.items():
-            rows = rows.filter(pl.col(column).is_in(wanted))
-        for unit in ("date", "month"):
-            if unit in declared.partition:
-                rows = rows if start is None else rows.filter(pl.col(unit) >= _day(start, unit))
-                rows = rows if end is None else rows.filter(pl.col(unit) <= _day(end, unit))
-        at = pl.col(declared.time)
-        rows = rows if start is None else rows.filter(at >= _time(start))
-        return rows if end is None else rows.filter(at < _time(end))
+            self._retry(name, go)
 
     def _write(
         self,
@@ -317,7 +324,7 @@ class Lake:
         declared = table(name)
         asked = {"venue": venue, "instrument": instrument, **(match or {})}
         equal = {column: [wanted] for column, wanted in asked.items() if wanted is not None}
-        rows = self._select(declared, self.scan(name), equal, start, end)
+        rows = select(declared, self.scan(name), equal, start, end)
         return rows.sort(declared.time, maintain_order=True).collect()
 
     def rows(self, name: str, **where: object) -> list[msgspec.Struct]:
@@ -339,28 +346,3 @@ class Lake:
         held.create_checkpoint()
         held.cleanup_metadata()
         held.vacuum(retention_hours=1 if table(name).live else 24, dry_run=False, enforce_retention_duration=False)
-
-
-def condition(declared: Table, equal: Mapping[str, list[str]], start: Micros | None, end: Micros | None) -> str:
-    """The SQL predicate of `columns equal and start <= time < end`, with the partition's bounds for pruning."""
-    terms = []
-    for column, values in equal.items():
-        listed = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
-        terms.append(f"{column} = {listed}" if len(values) == 1 else f"{column} IN ({listed})")
-    for name in ("date", "month"):
-        if name in declared.partition:
-            terms += [] if start is None else [f"{name} >= '{_day(start, name)}'"]
-            terms += [] if end is None else [f"{name} <= '{_day(end, name)}'"]
-    for sign, at in ((">=", start), ("<", end)):
-        if at is not None:
-            terms.append(f'"{declared.time}" {sign} arrow_cast({at}, \'Timestamp(Microsecond, Some("UTC"))\')')
-    return " AND ".join(terms)
-
-
-def _time(at: Micros) -> pl.Expr:
-    return pl.lit(at).cast(pl.Datetime("us", "UTC"))
-
-
-def _day(at: Micros, unit: str) -> date:
-    day = datetime.fromtimestamp(at // SECOND, tz=UTC).date()
-    return day.replace(day=1) if unit == "month" else day

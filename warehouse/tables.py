@@ -125,9 +125,15 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     doc: str
     checks: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
+    view: str = ""
     ledger: bool = False
     live: bool = False
     journaled: bool = False
+
+    @property
+    def sql_name(self) -> str:
+        """What queries call it: `view`, where the name is a word of SQL's own, else the name."""
+        return self.view or self.name
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -182,6 +188,7 @@ TRADES = Table(
 )
 OVERLAPS = Table(
     name="overlaps",
+    view="overlap_trades",
     record=Trade,
     key=("venue", "instrument", "trade_id"),
     partition=("venue",),

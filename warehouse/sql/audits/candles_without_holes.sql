@@ -1,0 +1,16 @@
+-- One row: a candle whose successor does not begin where it ends, though coverage says that nothing is missing there.
+-- Grain: (venue, instrument, timeframe, open_time).
+WITH steps AS (
+    SELECT
+        venue, instrument, timeframe, open_time,
+        lead(open_time) OVER (PARTITION BY venue, instrument, timeframe ORDER BY open_time) AS next_open,
+        CASE right(timeframe, 1) WHEN 'm' THEN 60 WHEN 'h' THEN 3600 ELSE 86400 END
+            * left(timeframe, -1)::BIGINT * 1000000 AS length_us
+    FROM candles
+)
+SELECT steps.venue, steps.instrument, steps.timeframe, open_time, next_open
+FROM steps
+JOIN stg_coverage AS held
+    ON held.dataset = 'candles' AND held.venue = steps.venue AND held.instrument = steps.instrument
+    AND held.timeframe = steps.timeframe AND held."start" <= open_time AND held."end" >= next_open
+WHERE next_open IS NOT NULL AND epoch_us(next_open) <> epoch_us(open_time) + length_us;
