@@ -1,0 +1,190 @@
+"""All emulated venues in one event loop, and the async API for tests and the demo::
+
+async with Emulator(Options(seed=7)) as emulator:
+    emulator.endpoints["binance"]["rest_spot"]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+import structlog
+
+from realtime.emulator.seeded import Seeded, Terms, remembered
+from realtime.emulator.server import Passage, VenueServer, unhindered
+from realtime.emulator.source import Source
+from realtime.emulator.tape import Recorded, Tape
+from realtime.emulator.truth import Truth
+from warehouse.clock import MINUTE, SECOND, Micros, SystemClock
+from warehouse.errors import ConfigError
+from warehouse.venues import VENUES
+from warehouse.venues.base import Dialect
+
+log = structlog.get_logger()
+
+STEP = 0.01
+"""Seconds between looks at the markets."""
+
+TICK: Micros = 100_000
+"""Connections are asked each 100 ms what is due by time."""
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What to emulate: a seed, or `tapes` (folders or segments of journals) in their own time.
+
+    `history` are folders of recorded candles and funding rates for tapes. `folder` keeps a seeded market over
+    restarts; None: it lives once. `rate` is book events a second and instrument, `lookback_us` how far before its
+    start a seeded market serves trades.
+    A tape's clock begins `preroll_us` before the tape, and its frames flow when all its streams are subscribed, at the
+    latest `patience_us` after the tape's first frame. `truth` is a file for every live trade of a seeded market.
+    """
+
+    seed: int = 1
+    tapes: tuple[Path, ...] = ()
+    history: tuple[str, ...] = ()
+    venues: tuple[str, ...] = VENUES
+    folder: Path | None = None
+    rate: float = 20.0
+    lookback_us: Micros = 180 * MINUTE
+    preroll_us: Micros = 0
+    patience_us: Micros = 60 * SECOND
+    truth: Path | None = None
+    clock_offset_us: Micros | None = None
+
+
+class Emulator:
+    """Opens the venues on entry, closes them on exit. `endpoints` is `{venue: {base: URL}}`."""
+
+    def __init__(self, options: Options, passage: Passage = unhindered) -> None:
+        if not 0.1 <= options.rate <= 10_000:
+            raise ConfigError(f"rate {options.rate:g}: must be between 0.1 and 10000 events a second")
+        if options.lookback_us < MINUTE or options.lookback_us % MINUTE:
+            raise ConfigError("lookback: must be whole minutes, at least one")
+        for name in options.venues:
+            if name not in VENUES:
+                raise ConfigError(f"unknown venue {name!r}; known: {', '.join(VENUES)}")
+        self._options = options
+        self._passage = passage
+        self._truth = Truth(options.truth) if options.truth is not None else None
+        self.clock = SystemClock(options.clock_offset_us)
+        self.source: Source = self._tape() if options.tapes else self._seeded()
+        self.servers: dict[str, VenueServer] = {}
+        self._pump: asyncio.Task[None] | None = None
+
+    def _seeded(self) -> Source:
+        options = self._options
+        wanted = Terms(
+            seed=options.seed,
+            rate=options.rate,
+            lookback_us=options.lookback_us,
+            t0=self.clock.now() // MINUTE * MINUTE,
+        )
+        market = remembered(options.folder, wanted)
+        return Seeded(self.clock, self.clock.offset_us, options.venues, market, self._truth)
+
+    def _tape(self) -> Source:
+        options = self._options
+        tape = Tape.read(options.tapes, options.venues, options.history)
+        self.clock = SystemClock(tape.start - options.preroll_us - SystemClock(0).now())
+        return Recorded(self.clock, self.clock.offset_us, tape, options.patience_us)
+
+    async def __aenter__(self) -> Emulator:
+        await asyncio.to_thread(self.source.open)
+        try:
+            for venue in self.source.venues:
+                server = VenueServer(
+                    venue, self.source.view(venue), self.source.about(venue), self.clock, self._passage
+                )
+                self.servers[venue] = server
+                await server.start()
+        except BaseException:
+            await self._close()
+            raise
+        self._pump = asyncio.create_task(self._run())
+        log.info("emulator_up", venues=list(self.servers), clock_offset_us=self.clock_offset_us)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._close()
+
+    async def _close(self) -> None:
+        if self._pump is not None:
+            self._pump.cancel()
+            await asyncio.gather(self._pump, return_exceptions=True)
+        for server in self.servers.values():
+            await server.close()
+        if self._truth is not None:
+            self._truth.close()
+
+    @property
+    def endpoints(self) -> dict[str, dict[str, str]]:
+        """URL of every base of every venue."""
+        return {venue: dict(server.endpoints) for venue, server in self.servers.items()}
+
+    @property
+    def clock_offset_us(self) -> Micros:
+        """What every process of this realm adds to its clock (`P9_CLOCK_OFFSET_US`)."""
+        return self.source.clock_offset_us
+
+    @property
+    def dialects(self) -> dict[str, Dialect]:
+        """The dialect of each venue."""
+        return {venue: self.source.about(venue).dialect for venue in self.source.venues}
+
+    def write_endpoints(self, path: Path) -> None:
+        """Write where everything is, whole or not at all, as JSON: `{realm, clock_offset_us, endpoints, dialects}`."""
+        told = {
+            "realm": "emulated",
+            "clock_offset_us": self.clock_offset_us,
+            "endpoints": self.endpoints,
+            "dialects": self.dialects,
+        }
+        temporary = path.with_name(path.name + ".new")
+        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n")
+        temporary.rename(path)
+
+    async def failed(self) -> None:
+        """Return only by raising what ended the emulation, if anything ever does."""
+        assert self._pump is not None, "enter the emulator first"
+        await asyncio.shield(self._pump)
+
+    async def _run(self) -> None:
+        next_tick = 0
+        while True:
+            now = self.clock.now()
+            for venue, happened in self.source.advance(now):
+                self.servers[venue].event(happened, now)
+            if now >= next_tick:
+                next_tick = now + TICK
+                for venue, server in self.servers.items():
+                    server.tick(now)
+                    self.source.subscribed(venue, server.streams)
+            await asyncio.sleep(STEP)
+
+
+async def serve(options: Options, endpoints: Path | None, say: Callable[[str], None]) -> None:
+    """Emulate until SIGINT or SIGTERM; tell where everything is once it is up. Raises what ends the emulation."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with Emulator(options) as emulator:
+        if endpoints is not None:
+            emulator.write_endpoints(endpoints)
+        for venue, bases in emulator.endpoints.items():
+            for base, url in bases.items():
+                say(f"{venue:8} {base:10} {url}")
+        say(f"clock offset {emulator.clock_offset_us} us (P9_CLOCK_OFFSET_US)")
+        stopped, failed = asyncio.create_task(stop.wait()), asyncio.create_task(emulator.failed())
+        await asyncio.wait((stopped, failed), return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if failed.done():
+            failed.result()
+        failed.cancel()

@@ -1,0 +1,273 @@
+"""A live market of zero intelligence: random orders against an integer book, on virtual time.
+
+Limit orders, cancellations and market orders arrive as a Poisson process around the coin's seeded path; market orders
+lean towards the path, so the six instruments of a coin stay together. What happens depends on seed and time alone,
+never on how
+often somebody looks: `advance` may be called in any steps, and a restarted market relives its past exactly.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+from fractions import Fraction
+from random import Random
+
+from realtime.emulator.bars import Bar
+from realtime.emulator.book import ASK, BID, IntegerBook
+from realtime.emulator.zone import Print
+from warehouse.clock import MINUTE, SECOND, Micros
+from warehouse.instruments import Grid, Rules
+from warehouse.records import BestQuote, BookUpdate, Candle, Level, Record, Trade
+
+FLUSH: Micros = 100_000
+"""Book updates go out on this grid."""
+
+MARKET, LIMIT = 0.12, 0.62
+"""Shares of market orders, and of market and limit orders together; the rest are cancellations."""
+
+LEAST, MOST = 210, 320
+"""Levels that a side keeps."""
+
+MakeTrade = Callable[[Print], Trade]
+MakeCandle = Callable[[int, Bar, bool, Micros], Candle]
+
+
+class Flow:
+    """One live instrument from `start` on (a whole minute).
+
+    `fair` gives the path in ticks at a time, `first_seq` the id of the first trade. The trades are kept in three flat
+    arrays (`times`, `ticks`, `signed_lots`), the minute bars in `bars`, the forming one last.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        rules: Rules,
+        fair: Callable[[Micros], float],
+        start: Micros,
+        first_seq: int,
+        rate: float,
+        trade_lots: int,
+        event_ids: bool,
+        trade: MakeTrade,
+        candle: MakeCandle,
+    ) -> None:
+        self.rules = rules
+        self.grid: Grid = rules.grid
+        self.first_seq = first_seq
+        self.start = start
+        self.times, self.ticks, self.signed_lots = array("q"), array("q"), array("q")
+        self._random = Random(f"{key}:flow")
+        self.fair = fair
+        self._gap = SECOND / rate
+        self._event_ids = event_ids
+        self._trade, self._candle = trade, candle
+        self._trade_lots = trade_lots
+        lot = Fraction(rules.lot)
+        self._lot_num, self._lot_den = lot.numerator, lot.denominator
+        level = fair(start)
+        self._near = max(1.5, 4e-5 * level)
+        self._spacing = max(1.0, 2e-5 * level)
+        self.book = IntegerBook()
+        self._seed_book(level)
+        self.shown: tuple[dict[int, int], dict[int, int]] = ({}, {})
+        self.update_id = first_seq // 7 + 1_000_000
+        self._publish(*self.book.changes())
+        self.shown_events = self.book.events
+        self._top = self.book.top()
+        self.at = start
+        self._next_event = start + self._random.expovariate(1.0) * self._gap
+        self._next_flush = start + FLUSH
+        open_ = round(level)
+        self.bars: list[Bar] = [Bar(open_, open_, open_, open_, 0, 0, 0, 0)]
+        self._candle_news = True
+
+    def _seed_book(self, level: float) -> None:
+        random = self._random
+        for side, best in ((BID, round(level) - 1), (ASK, -round(level) - 1)):
+            key = best
+            for _ in range((LEAST + MOST) // 2):
+                self.book.add(side, key, self._resting())
+                key -= 1 + int(random.expovariate(1.0) * self._spacing)
+
+    def _resting(self) -> int:
+        return 1 + int(self._random.expovariate(1.0) * 6 * self._trade_lots)
+
+    @property
+    def due(self) -> float:
+        """When the next thing happens."""
+        return min(self._next_event, self._next_flush)
+
+    def advance(self, to: Micros) -> list[Record]:
+        """Everything that happens up to and including `to`, in order."""
+        return self._run(to, [])
+
+    def relive(self, to: Micros) -> None:
+        """`advance` for a past that nobody needs told: twice as fast."""
+        self._run(to, None)
+
+    def _run(self, to: Micros, out: list[Record] | None) -> list[Record]:
+        while True:
+            if self._next_flush <= self._next_event:
+                if self._next_flush > to:
+                    break
+                self._flush(self._next_flush, out)
+                self._next_flush += FLUSH
+            else:
+                if self._next_event > to:
+                    break
+                self._event(int(self._next_event) // 1000 * 1000, out)
+                self._next_event += self._random.expovariate(1.0) * self._gap
+        self.at = to
+        return out if out is not None else []
+
+    def _event(self, now: Micros, out: list[Record] | None) -> None:
+        draw = self._random.random()
+        fair = self.fair(now)
+        if draw < MARKET:
+            self._market_order(now, fair, out)
+        elif draw < LIMIT:
+            self._limit_order(fair)
+        else:
+            self._cancellation(fair)
+        top = self.book.top()
+        if top != self._top:
+            self._top = top
+            if out is not None:
+                out.append(self._quote(now, top))
+
+    def _market_order(self, now: Micros, fair: float, out: list[Record] | None) -> None:
+        random, book = self._random, self.book
+        bid, _, ask, _ = book.top()
+        lean = (fair - (bid + ask) / 2) / (2 * self._near)
+        side = ASK if random.random() < 0.5 + 0.45 * max(-1.0, min(1.0, lean)) else BID
+        left = 1 + int(random.expovariate(1.0) * self._trade_lots)
+        limit = fair if side == ASK else -fair
+        for _ in range(8):
+            keys = book.keys[side]
+            # A market far from the path is worth an order that goes all the way back.
+            beyond = -keys[-1] < limit - self._near
+            if (left <= 0 and not beyond) or len(keys) <= LEAST // 2:
+                break
+            key = keys[-1]
+            there = book.lots[side][key]
+            filled = book.take(side, key, there if beyond else left)
+            left -= filled
+            self._print(now, -key if side == ASK else key, filled if side == ASK else -filled, out)
+
+    def _print(self, now: Micros, ticks: int, signed_lots: int, out: list[Record] | None) -> None:
+        seq = self.first_seq + len(self.times)
+        self.times.append(now)
+        self.ticks.append(ticks)
+        self.signed_lots.append(signed_lots)
+        open_, high, low, _, total, tick_lots, trades, buy_lots = self.bars[-1]
+        lots = abs(signed_lots)
+        self.bars[-1] = Bar(
+            open_ if trades else ticks,
+            max(high, ticks) if trades else ticks,
+            min(low, ticks) if trades else ticks,
+            ticks,
+            total + lots,
+            tick_lots + ticks * lots,
+            trades + 1,
+            buy_lots + max(0, signed_lots),
+        )
+        self._candle_news = True
+        if out is not None:
+            out.append(self._trade(Print(now, seq, ticks, signed_lots)))
+
+    def _limit_order(self, fair: float) -> None:
+        random, book = self._random, self.book
+        (bids, asks) = book.keys
+        side = BID if random.random() * (len(bids) + len(asks)) > len(bids) else ASK
+        away = random.expovariate(1.0) * (self._near if random.random() < 0.8 else 12 * self._near)
+        key = int((fair if side == BID else -fair) - 0.5 - away)
+        # Never at or through the other side: -key of the other side's best is its price as seen from here.
+        key = min(key, -book.keys[1 - side][-1] - 1)
+        book.add(side, key, self._resting())
+
+    def _cancellation(self, fair: float) -> None:
+        random, book = self._random, self.book
+        side = BID if random.random() < 0.5 else ASK
+        keys = book.keys[side]
+        if len(keys) < LEAST:
+            deepest = keys[0] - 1 - int(random.expovariate(1.0) * self._spacing)
+            book.add(side, deepest, self._resting())
+            return
+        if len(keys) > MOST:
+            key = keys[0]
+        elif keys[-1] > (fair if side == BID else -fair):
+            key = keys[-1]
+        else:
+            key = keys[int(random.random() * len(keys))]
+        there = book.lots[side][key]
+        book.take(side, key, there if random.random() < 0.6 else 1 + there // 2)
+
+    def _flush(self, now: Micros, out: list[Record] | None) -> None:
+        bids, asks = self.book.changes()
+        if bids or asks:
+            previous = self.update_id
+            self.update_id += self.book.events - self.shown_events if self._event_ids else 1
+            self.shown_events = self.book.events
+            self._publish(bids, asks)
+            if out is not None:
+                out.append(self._update(now, bids, asks, previous))
+        if now % SECOND == 0:
+            closing = now % MINUTE == 0
+            if closing or self._candle_news:
+                self._candle_news = False
+                if out is not None:
+                    out.append(self._candle((now - self.start - 1) // MINUTE, self.bars[-1], closing, now))
+            if closing:
+                close = self.bars[-1].close
+                self.bars.append(Bar(close, close, close, close, 0, 0, 0, 0))
+                self._candle_news = True
+
+    def _publish(self, bids: list[tuple[int, int]], asks: list[tuple[int, int]]) -> None:
+        for shown, changes in zip(self.shown, (bids, asks), strict=True):
+            for key, lots in changes:
+                if lots:
+                    shown[key] = lots
+                else:
+                    shown.pop(key, None)
+
+    def _levels(self, pairs: list[tuple[int, int]], sign: int) -> list[Level]:
+        grid, num, den = self.grid, self._lot_num, self._lot_den
+        return [(grid.price(sign * key), lots * num / den) for key, lots in pairs]
+
+    def _update(
+        self, now: Micros, bids: list[tuple[int, int]], asks: list[tuple[int, int]], previous: int | None
+    ) -> BookUpdate:
+        return BookUpdate(
+            venue=self.rules.venue,
+            instrument=self.rules.instrument,
+            ts_event=now,
+            ts_recv=0,
+            bids=self._levels(bids, 1),
+            asks=self._levels(asks, -1),
+            snapshot=previous is None,
+            update_id=self.update_id,
+            previous_id=previous,
+        )
+
+    def snapshot(self) -> BookUpdate:
+        """The book as the last update left it, best first, so that the next update follows it without a hole."""
+        bids, asks = (sorted(shown.items(), reverse=True) for shown in self.shown)
+        return self._update(self._next_flush - FLUSH, bids, asks, None)
+
+    def _quote(self, now: Micros, top: tuple[int, int, int, int]) -> BestQuote:
+        bid, bid_lots, ask, ask_lots = top
+        grid = self.grid
+        pending = self.book.events - self.shown_events if self._event_ids else 1
+        return BestQuote(
+            venue=self.rules.venue,
+            instrument=self.rules.instrument,
+            ts_event=now,
+            ts_recv=0,
+            best_bid=grid.price(bid),
+            best_bid_size=grid.size(bid_lots),
+            best_ask=grid.price(ask),
+            best_ask_size=grid.size(ask_lots),
+            update_id=self.update_id + pending,
+        )

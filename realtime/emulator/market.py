@@ -1,0 +1,278 @@
+"""One emulated instrument: seeded history up to `t0`, a live book from there on, and no seam between them.
+
+`t0` is a whole minute, so no candle mixes the two. Trades are served from the look-back zone on; older candles have
+none behind them, and
+a request for those gets what a venue gives for trades too old: nothing.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from random import Random
+from uuid import UUID
+
+from realtime.emulator.bars import Bar, Bars, merged, minute_of, start_of
+from realtime.emulator.flow import MARKET, Flow
+from realtime.emulator.listings import EPOCH, EVENT_IDS, listings, rules
+from realtime.emulator.path import TILE, Path
+from realtime.emulator.zone import Print, Zone, between
+from warehouse.clock import HOUR, MINUTE, SECOND, Clock, Micros
+from warehouse.instruments import Listing, Rules, timeframe_us
+from warehouse.records import BookUpdate, Candle, FundingRate, Trade
+
+FUNDING_EVERY: Micros = 8 * HOUR
+
+
+class Cold(Exception):
+    """The answer needs history that is not made yet: call `market.prepare()` in a thread, then ask again."""
+
+    def __init__(self, market: Market) -> None:
+        super().__init__(market.rules.instrument)
+        self.market = market
+
+
+class Market:
+    """One instrument of one venue under a seed. `rate` is book events a second, `lookback` a span of whole minutes."""
+
+    def __init__(self, seed: int, listing: Listing, path: Path, t0: Micros, lookback: Micros, rate: float) -> None:
+        self.rules = rules(listing)
+        self.t0 = t0
+        self._grid = self.rules.grid
+        self._bars = Bars(seed, listing, self.rules, path, rate * MARKET * MINUTE / SECOND)
+        digest = sha256(f"{self._bars.key}:ids".encode()).digest()
+        last_id = 1_000_000_000 + int.from_bytes(digest[:4], "big")
+        self._end = minute_of(t0)
+        self.zone = Zone(self._bars, max(0, minute_of(t0 - lookback)), self._end, last_id)
+        self.flow = Flow(
+            self._bars.key,
+            self.rules,
+            self._bars.fair,
+            t0,
+            last_id + 1,
+            rate,
+            self._bars.trade_lots,
+            listing.venue in EVENT_IDS,
+            self.trade,
+            self._live_candle,
+        )
+        self._long: dict[tuple[int, int], Bar] = {}
+
+    @property
+    def ready(self) -> bool:
+        """History is made: no call takes more than a few milliseconds."""
+        return self._bars.ready and self.zone.ready
+
+    def prepare(self) -> None:
+        """Make the history (some 100 ms); any thread, any number of times."""
+        self._bars.prepare()
+        if not self.zone.ready:
+            self.zone.prepare()
+
+    @property
+    def trades_from(self) -> Micros:
+        """Trades are served from here on."""
+        return start_of(self.zone.first)
+
+    def trade(self, print_: Print) -> Trade:
+        """A print as the record everybody speaks of. Every third trade stands for two fills, the others for one."""
+        ts, seq, ticks, signed_lots = print_
+        fills = seq + seq // 3
+        lots = abs(signed_lots)
+        return Trade(
+            venue=self.rules.venue,
+            instrument=self.rules.instrument,
+            ts_event=ts,
+            ts_recv=0,
+            trade_id=self._trade_id(seq),
+            trade_seq=seq,
+            price=self._grid.price(ticks),
+            size=self._grid.size(lots),
+            taker_side="buy" if signed_lots > 0 else "sell",
+            ticks=ticks,
+            lots=lots,
+            first_fill=fills if seq % 3 else fills - 1,
+            last_fill=fills,
+        )
+
+    def _trade_id(self, seq: int) -> str:
+        # Bybit names executions of derivatives by UUID; the others count.
+        if self.rules.venue == "bybit" and self.rules.market == "perp":
+            return str(UUID(bytes=sha256(f"{self._bars.key}:{seq}".encode()).digest()[:16]))
+        return str(seq)
+
+    def _live_candle(self, minute: int, bar: Bar, closed: bool, now: Micros) -> Candle:
+        return self.candle("1m", self.t0 + minute * MINUTE, bar, closed, now)
+
+    def candle(self, timeframe: str, open_time: Micros, bar: Bar, closed: bool, now: Micros) -> Candle:
+        """A bar as a record."""
+        grid = self._grid
+        return Candle(
+            venue=self.rules.venue,
+            instrument=self.rules.instrument,
+            ts_event=now,
+            ts_recv=0,
+            timeframe=timeframe,
+            open_time=open_time,
+            open=grid.price(bar.open),
+            high=grid.price(bar.high),
+            low=grid.price(bar.low),
+            close=grid.price(bar.close),
+            volume=grid.size(bar.lots),
+            quote_volume=grid.notional(bar.tick_lots),
+            trade_count=bar.trades,
+            taker_buy_volume=grid.size(bar.buy_lots),
+            closed=closed,
+        )
+
+    def bar(self, minute: int, minutes: int) -> Bar:
+        """The bar of `minutes` beginning at `minute`; the open one as far as it has come."""
+        if minute + minutes <= self.zone.first:
+            if minutes <= TILE:
+                return self._bars.bar(minute, minutes)
+            found = self._long.get((minute, minutes))
+            if found is None:
+                found = self._long[minute, minutes] = self._bars.bar(minute, minutes)
+            return found
+        last = self._end + len(self.flow.bars)
+        parts = [self._minute(part) for part in range(minute, min(minute + minutes, last))]
+        # A minute without trades says nothing about the price of a longer bar.
+        return merged([part for part in parts if part.trades] or parts[-1:])
+
+    def _minute(self, minute: int) -> Bar:
+        if minute < self.zone.first:
+            return self._bars.bar(minute, 1)
+        if minute < self._end:
+            return self.zone.bar(minute)
+        return self.flow.bars[minute - self._end]
+
+    def candles(self, timeframe: str, start: Micros, end: Micros, limit: int, newest: bool) -> list[Candle]:
+        """See `MarketView.candles`. Raises Cold."""
+        self._warm()
+        span = timeframe_us(timeframe)
+        minutes = span // MINUTE
+        open_minute = self._end + len(self.flow.bars) - 1
+        now = start_of(open_minute + 1)
+        first = -(-max(start, EPOCH) // span) * span
+        stop = min(-(-end // span) * span, -(-now // span) * span)
+        times = range(first, stop, span)
+        kept = times[-limit:] if newest else times[:limit]
+        return [
+            self.candle(
+                timeframe, at, self.bar(minute_of(at), minutes), at + span <= start_of(open_minute), self.flow.at
+            )
+            for at in (kept if limit > 0 else ())
+        ]
+
+    def trades_by_time(self, start: Micros, end: Micros, limit: int, newest: bool) -> list[Trade]:
+        """See `MarketView.trades_by_time`. Raises Cold."""
+        self._warm()
+        found: list[Print] = []
+        first, last = minute_of(max(start, self.trades_from)), minute_of(end - 1)
+        minutes = range(first, min(last, self._end - 1) + 1)
+        times = self.flow.times
+        low = bisect_left(times, start)
+        high = max(low, bisect_left(times, end))
+        enough = limit - (high - low) if newest else limit
+        for minute in reversed(minutes) if newest else minutes:
+            if len(found) >= enough:
+                break
+            held = between(self.zone.prints(minute), start, end)
+            found = held + found if newest else found + held
+        if newest:
+            found += self._live(max(low, high - limit), high)
+            return [self.trade(print_) for print_ in found[max(0, len(found) - limit) :]]
+        found += self._live(low, min(high, low + max(0, limit - len(found))))
+        return [self.trade(print_) for print_ in found[:limit]]
+
+    def _live(self, low: int, high: int) -> Iterable[Print]:
+        flow = self.flow
+        columns = zip(flow.times[low:high], flow.ticks[low:high], flow.signed_lots[low:high], strict=True)
+        for seq, (ts, ticks, signed_lots) in enumerate(columns, flow.first_seq + low):
+            yield Print(ts, seq, ticks, signed_lots)
+
+    def trades_by_id(self, from_seq: int, limit: int) -> list[Trade]:
+        """See `MarketView.trades_by_id`; ids before the zone begin with its first. Raises Cold."""
+        self._warm()
+        zone, found = self.zone, list[Print]()
+        seq = max(from_seq, zone.first_id)
+        if seq <= zone.last_id:
+            for minute in range(zone.minute_of(seq), zone.end):
+                found += [print_ for print_ in zone.prints(minute) if print_.seq >= seq]
+                if len(found) >= limit:
+                    break
+        low = max(0, seq - self.flow.first_seq)
+        found += self._live(low, max(low, low + limit - len(found)))
+        return [self.trade(print_) for print_ in found[:limit]]
+
+    def lived(self) -> Iterable[Trade]:
+        """All live trades since `t0`."""
+        return map(self.trade, self._live(0, len(self.flow.times)))
+
+    def _warm(self) -> None:
+        if not self.ready:
+            raise Cold(self)
+
+    def funding(self, start: Micros, end: Micros, limit: int, newest: bool) -> list[FundingRate]:
+        """Settled rates each eight hours, from the seed; none for spot."""
+        if self.rules.market == "spot":
+            return []
+        first = -(-max(start, EPOCH) // FUNDING_EVERY) * FUNDING_EVERY
+        times = range(first, min(end, self.flow.at + 1), FUNDING_EVERY)
+        kept = times[-limit:] if newest else times[:limit]
+        return [self._funding(at) for at in (kept if limit > 0 else ())]
+
+    def _funding(self, at: Micros) -> FundingRate:
+        random = Random(f"{self._bars.key}:funding:{at}")
+        rate = round(max(-0.0015, min(0.0015, random.gauss(0.00007, 0.00009))), 8)
+        mark = self._grid.price(round(self._bars.fair(at)))
+        return FundingRate(
+            venue=self.rules.venue,
+            instrument=self.rules.instrument,
+            ts_event=at,
+            ts_recv=0,
+            funding_rate=rate,
+            settled=True,
+            interval_us=FUNDING_EVERY,
+            next_funding_at=at + FUNDING_EVERY,
+            mark_price=mark,
+        )
+
+
+class SeededView:
+    """All instruments of one venue as a `MarketView`. Candle, trade and funding calls raise `Cold` before history is
+    made.
+    """
+
+    def __init__(
+        self, venue: str, seed: int, paths: dict[str, Path], clock: Clock, t0: Micros, lookback: Micros, rate: float
+    ) -> None:
+        self._clock = clock
+        self.markets = {
+            listing.instrument: Market(seed, listing, paths[listing.base], t0, lookback, rate)
+            for listing in listings(venue)
+        }
+
+    def now(self) -> Micros:
+        return self._clock.now()
+
+    def rules(self) -> Sequence[Rules]:
+        return [market.rules for market in self.markets.values()]
+
+    def candles(
+        self, instrument: str, timeframe: str, start: Micros, end: Micros, limit: int, newest: bool, /
+    ) -> list[Candle]:
+        return self.markets[instrument].candles(timeframe, start, end, limit, newest)
+
+    def trades_by_time(self, instrument: str, start: Micros, end: Micros, limit: int, newest: bool, /) -> list[Trade]:
+        return self.markets[instrument].trades_by_time(start, end, limit, newest)
+
+    def trades_by_id(self, instrument: str, from_seq: int, limit: int, /) -> list[Trade]:
+        return self.markets[instrument].trades_by_id(from_seq, limit)
+
+    def book(self, instrument: str, /) -> BookUpdate:
+        return self.markets[instrument].flow.snapshot()
+
+    def funding(self, instrument: str, start: Micros, end: Micros, limit: int, newest: bool, /) -> list[FundingRate]:
+        return self.markets[instrument].funding(start, end, limit, newest)
