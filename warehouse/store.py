@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, local
+from threading import Event, get_ident, local
 from typing import TypeVar
 
 import msgspec
@@ -78,7 +78,7 @@ class Lake:
             return DeltaTable(self.uri(REALM_FILE), storage_options=self.storage_options).metadata().description or ""
         path = Path(self.root) / REALM_FILE
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f"{REALM_FILE}.{os.getpid()}")
+        fresh = path.with_name(f"{REALM_FILE}.{os.getpid()}.{get_ident()}")
         fresh.write_text(realm)
         try:
             os.link(fresh, path)
