@@ -1,0 +1,58 @@
+"""REST answers: take off the envelope, raise what is in it.
+
+A body of bytes comes from the live side, a parsed object from a client; ccxt may have turned every number into text.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from warehouse.clock import SECOND, Micros
+from warehouse.errors import DecodeError, RateLimited, Rejected
+from warehouse.venues.bybit.wire import Envelope, RecentTrade, RecentTrades
+
+BUSY: dict[int, Micros] = {10006: SECOND, 10429: 5 * SECOND, 10016: 5 * SECOND, 10000: SECOND, 10018: 600 * SECOND}
+"""Codes that say "later", and how long to wait: rate limit, system protection, restart, time-out, old IP limit."""
+
+T = TypeVar("T")
+
+_bare = msgspec.json.Decoder(Envelope[object], strict=False).decode
+
+
+def opened(answer: object, result: type[T]) -> tuple[T, Micros]:
+    """The result of a REST answer, and the server's time (0 where it is not told).
+
+    Raises Rejected for an error code, RateLimited for one that asks to come later, DecodeError for another shape.
+    """
+    try:
+        envelope = (
+            _bare(answer) if isinstance(answer, bytes) else msgspec.convert(answer, Envelope[object], strict=False)
+        )
+    except (ValueError, RecursionError) as error:
+        raise DecodeError("bybit", str(error), _head(answer)) from error
+    code = envelope.retCode
+    if code in BUSY:
+        raise RateLimited("bybit", BUSY[code])
+    if code:
+        raise Rejected("bybit", str(code), envelope.retMsg)
+    try:
+        return msgspec.convert(envelope.result, result, strict=False), envelope.time * 1000
+    except (ValueError, RecursionError) as error:
+        raise DecodeError("bybit", str(error), _head(answer)) from error
+
+
+def recent_trades(answer: object) -> tuple[list[RecentTrade], Micros]:
+    """The rows of `/v5/market/recent-trade`, newest first, and the server's time."""
+    result, server = opened(answer, RecentTrades)
+    return result.list, server
+
+
+def _head(answer: object) -> bytes:
+    if isinstance(answer, bytes):
+        return answer
+    try:
+        return msgspec.json.encode(answer)
+    except (TypeError, ValueError, RecursionError):
+        return repr(answer)[:96].encode()
