@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -28,7 +28,7 @@ def convert(page: object, kind: type[T]) -> T:
 
 
 class Priceless(ValueError):
-    """A print that takes an id of the chain and has neither price nor size (futures `X` = `NA`)."""
+    """A row that takes an id of the chain without being a trade: price or size is 0 and the venue marks it so."""
 
     def __init__(self, trade_id: int, at: Micros, why: str) -> None:
         super().__init__(why)
@@ -36,17 +36,14 @@ class Priceless(ValueError):
         self.at = at
 
 
-def aggregate(row: wire.AggTrade, rules: Rules, ts_recv: Micros, origin: Origin = "stream") -> Trade:
-    """`aggTrade`: the fills of one taker order at one price. Raises ValueError off the grid."""
-    return aggregates(rules, origin)(row, ts_recv)
-
-
 def aggregates(rules: Rules, origin: Origin = "stream") -> Callable[[wire.AggTrade, Micros], Trade]:
-    """The same with instrument and grid bound, for a loop."""
+    """A reader of `aggTrade`: fills of one taker order at one price. Raises Priceless, and ValueError off the grid."""
     instrument, ticks, lots = rules.instrument, rules.grid.ticks, rules.grid.lots
 
     def read(row: wire.AggTrade, ts_recv: Micros) -> Trade:
         price, size, number = row.p, row.q, row.a
+        if row.f < 0:
+            raise Priceless(number, row.T * 1000, "placeholder without a trade")
         return Trade(
             venue=VENUE,
             instrument=instrument,
@@ -68,7 +65,9 @@ def aggregates(rules: Rules, origin: Origin = "stream") -> Callable[[wire.AggTra
 
 
 def fills(rules: Rules) -> Callable[[wire.RawTrade, Micros], Trade]:
-    """`@trade`: one fill; `X` other than MARKET is off-market. Raises Priceless, and ValueError off the grid."""
+    """A reader of `@trade`: one fill; `X` other than MARKET is off-market. Raises Priceless, and ValueError off the
+    grid.
+    """
     instrument, ticks, lots = rules.instrument, rules.grid.ticks, rules.grid.lots
 
     def read(row: wire.RawTrade, ts_recv: Micros) -> Trade:
@@ -94,27 +93,46 @@ def fills(rules: Rules) -> Callable[[wire.RawTrade, Micros], Trade]:
     return read
 
 
-def historical(row: wire.HistoricalTrade, rules: Rules, ts_recv: Micros) -> Trade:
-    """A row of `historicalTrades`: one fill, from REST. Raises ValueError off the grid."""
-    return Trade(
-        venue=VENUE,
-        instrument=rules.instrument,
-        ts_event=row.time * 1000,
-        ts_recv=ts_recv,
-        trade_id=str(row.id),
-        trade_seq=row.id,
-        price=row.price,
-        size=row.qty,
-        taker_side="sell" if row.isBuyerMaker else "buy",
-        ticks=rules.grid.ticks(row.price),
-        lots=rules.grid.lots(row.qty),
-        rpi=row.isRPITrade,
-        origin="rest",
-    )
+def historical(rules: Rules) -> Callable[[wire.HistoricalTrade, Micros], Trade]:
+    """A reader of `historicalTrades`: one fill, from REST. Raises Priceless, and ValueError off the grid."""
+    instrument, ticks, lots = rules.instrument, rules.grid.ticks, rules.grid.lots
+
+    def read(row: wire.HistoricalTrade, ts_recv: Micros) -> Trade:
+        if row.price == 0.0 and row.qty == 0.0:
+            raise Priceless(row.id, row.time * 1000, "print without a price")
+        return Trade(
+            venue=VENUE,
+            instrument=instrument,
+            ts_event=row.time * 1000,
+            ts_recv=ts_recv,
+            trade_id=str(row.id),
+            trade_seq=row.id,
+            price=row.price,
+            size=row.qty,
+            taker_side="sell" if row.isBuyerMaker else "buy",
+            ticks=ticks(row.price),
+            lots=lots(row.qty),
+            rpi=row.isRPITrade,
+            origin="rest",
+        )
+
+    return read
+
+
+def numbered(read: Callable[[T, Micros], Trade], rows: Sequence[T], now: Micros) -> list[tuple[int, Trade | Priceless]]:
+    """Each row's id with its trade, or with why the id is none. Raises ValueError off the grid."""
+    found: list[tuple[int, Trade | Priceless]] = []
+    for row in rows:
+        try:
+            trade = read(row, now)
+            found.append((int(trade.trade_id), trade))
+        except Priceless as blank:
+            found.append((blank.trade_id, blank))
+    return found
 
 
 def quotes(rules: Rules) -> Callable[[wire.BookTicker, Micros], BestQuote]:
-    """`bookTicker`. Spot states no time: its `ts_event` is `ts_recv`."""
+    """A reader of `bookTicker`. Spot states no time: its `ts_event` is `ts_recv`."""
     instrument = rules.instrument
 
     def read(row: wire.BookTicker, ts_recv: Micros) -> BestQuote:

@@ -84,32 +84,41 @@ def trades(rules: Rules, start: Micros, end: Micros, now: Micros, *, raw: bool =
     if rules.market == "perp" and now - start > PERP_REACH:
         begin = min(now - PERP_REACH + MINUTE, end)
         note = "binance serves futures aggregates of the last 48 h only"
-    first, beyond = yield from _first_id(rules, begin, min(end, now), raw)
-    if beyond is not None:
-        return Answer(records=[], note=beyond)
+    opening, wrong = yield from _opening(rules, begin, min(end, now), raw)
+    if wrong is not None:
+        return Answer(records=[], note=wrong)
     records: list[Record] = []
     complete_to = min(end, now)
-    whole = True
-    expected = first
-    while expected is not None:
-        question = requests.by_id(rules, expected, 1_000_000, raw)
-        rows = _trades(rules, (yield question), now, raw)
-        rows = [row for row in rows if int(row.trade_id) >= expected]
-        for row in rows:
-            number = int(row.trade_id)
-            if number != expected and whole:
-                whole = False
-                last = records[-1].ts_event if records else begin
-                complete_to = min(complete_to, last)
-                note = f"binance serves no trades {expected}..{number - 1}"
-            expected = number + 1
-            if begin <= row.ts_event < end:
-                records.append(row)
-        if not rows or rows[-1].ts_event >= end:
-            break
-        if len(rows) < int(question.query["limit"]):
-            complete_to = min(complete_to, rows[-1].ts_event)
-            break
+    if opening:
+        expected = opening[0].f if raw else opening[0].a
+        rows = [] if raw else _rows(rules, opening, now)
+        full = True  # a page found by time says nothing of what comes after it
+        whole = True
+        newest = begin
+        while True:
+            for number, row in rows:
+                if number < expected:
+                    continue
+                if number > expected and whole:
+                    whole = False
+                    complete_to = min(complete_to, records[-1].ts_event if records else begin)
+                    note = f"binance serves no trades {expected}..{number - 1}"
+                expected = number + 1
+                if isinstance(row, Trade) and begin <= row.ts_event < end:
+                    records.append(row)
+            newest = _at(rows[-1][1]) if rows else newest
+            if newest >= end:
+                break
+            if not full:
+                complete_to = min(complete_to, newest)
+                break
+            question = requests.by_id(rules, expected, requests.AGG_PAGE, raw)
+            page = yield question
+            if raw:
+                rows = _rows(rules, _page(page, list[wire.HistoricalTrade]), now)
+            else:
+                rows = _rows(rules, _page(page, list[wire.AggTrade]), now)
+            full = len(rows) == int(question.query["limit"])
     return Answer(records=records, complete_from=begin, complete_to=max(begin, complete_to), note=note)
 
 
@@ -135,24 +144,25 @@ def funding(rules: Rules, start: Micros, end: Micros, now: Micros) -> Walk:
     return Answer(records=records, complete_from=start, complete_to=max(start, min(end, now)))
 
 
-def _first_id(
+def _opening(
     rules: Rules, start: Micros, end: Micros, raw: bool
-) -> Generator[Fetch, object, tuple[int | None, str | None]]:
-    """The id to begin with, and None; (None, None) when nothing was traded; or (None, why the venue cannot say).
+) -> Generator[Fetch, object, tuple[list[wire.AggTrade], str | None]]:
+    """The first page of aggregates at or after `start`, empty when there is none before `end`, and None; or why the
+    venue cannot say.
 
-    For fills it is the first fill of an aggregate from a little before `start`, since futures aggregates span 100 ms.
+    For fills it begins a little earlier, since a futures aggregate spans 100 ms.
     """
     cursor, last_ms = requests.ceil_ms(start - SECOND if raw else start), requests.ceil_ms(end) - 1
     while cursor <= last_ms:
         until = min(cursor + WINDOW // 1000, last_ms)
         page = yield requests.aggregates_between(rules, cursor, until, 1 if raw else requests.AGG_PAGE)
         rows = _page(page, list[wire.AggTrade])
-        if rows and not cursor <= rows[0].T <= until:
-            return None, f"binance answered another time than asked (aggTrades of {cursor}..{until} ms)"
+        if any(not cursor <= row.T <= until for row in rows):
+            return [], f"binance answered another time than asked (aggTrades of {cursor}..{until} ms)"
         if rows:
-            return (rows[0].f if raw else rows[0].a), None
+            return rows, None
         cursor = until + 1
-    return None, None
+    return [], None
 
 
 def _page(page: object, kind: type[T]) -> T:
@@ -162,14 +172,22 @@ def _page(page: object, kind: type[T]) -> T:
         raise DecodeError(decode.VENUE, str(error), repr(page)[:HEAD].encode()) from error
 
 
-def _trades(rules: Rules, page: object, now: Micros, raw: bool) -> list[Trade]:
+def _at(row: Trade | decode.Priceless) -> Micros:
+    return row.ts_event if isinstance(row, Trade) else row.at
+
+
+def _rows(
+    rules: Rules, rows: Sequence[wire.AggTrade | wire.HistoricalTrade], now: Micros
+) -> list[tuple[int, Trade | decode.Priceless]]:
+    fill, whole = decode.historical(rules), decode.aggregates(rules, "rest")
+
+    def read(row: wire.AggTrade | wire.HistoricalTrade, at: Micros) -> Trade:
+        return whole(row, at) if isinstance(row, wire.AggTrade) else fill(row, at)
+
     try:
-        if raw:
-            return [decode.historical(row, rules, now) for row in _page(page, list[wire.HistoricalTrade])]
-        read = decode.aggregates(rules, "rest")
-        return [read(row, now) for row in _page(page, list[wire.AggTrade])]
+        return decode.numbered(read, rows, now)
     except ValueError as error:  # off the instrument's grid
-        raise DecodeError(decode.VENUE, str(error), repr(page)[:HEAD].encode()) from error
+        raise DecodeError(decode.VENUE, str(error), repr(rows[0])[:HEAD].encode()) from error
 
 
 def _rules(info: wire.SymbolInfo, instrument: str, market: Market, now: Micros) -> Rules:

@@ -7,8 +7,7 @@ wrong root is acknowledged and stays silent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Sequence
 
 import msgspec
 
@@ -18,16 +17,8 @@ from warehouse.records import Connected, Disconnected, Undecodable, VenueNotice
 from warehouse.venues.base import TODAY, Command, Dialect, Fetch, Output, Reconnect, Send
 from warehouse.venues.binance import decode, wire
 from warehouse.venues.binance.depth import DepthFeed, DepthState
+from warehouse.venues.binance.streams import Handler, Root, by_head, chosen, root_of
 from warehouse.venues.binance.trades import ChainState, TradeChain
-
-Root = Literal["spot", "public", "market"]
-Handler = Callable[[bytes, Micros], Sequence[Output]]
-
-STREAMS: dict[Market, tuple[str, ...]] = {
-    "spot": ("aggTrade", "bookTicker", "depth@100ms", "kline_1m"),
-    "perp": ("aggTrade", "bookTicker", "depth@100ms", "kline_1m"),
-}
-"""What is subscribed to when the dialect names nothing."""
 
 CHUNK = 200
 """Streams in one SUBSCRIBE, and the number a futures connection is trusted with."""
@@ -53,25 +44,6 @@ def sessions(rules: Sequence[Rules], dialect: Dialect = TODAY) -> list[BinanceSe
     roots: tuple[Root, ...] = ("spot", "public", "market")
     found = [BinanceSession(root, rules, dialect) for root in roots]
     return [session for session in found if session.streams]
-
-
-def chosen(market: Market, dialect: Dialect) -> tuple[str, ...]:
-    """The dialect's streams as far as the market has them: one kind of trade and one speed of depth at most."""
-    if dialect.streams is None:
-        return STREAMS[market]
-    names = [name for name in dialect.streams if not (market == "spot" and name in ("depth@0ms", "depth@500ms"))]
-    trade = next((name for name in names if name in ("trade", "aggTrade")), None)
-    depths = [name for name in names if name.startswith("depth")]
-    depth = "depth@0ms" if "depth@0ms" in depths else next(iter(depths), None)
-    rest = [name for name in names if name == "bookTicker" or name.startswith("kline_")]
-    return tuple(name for name in (trade, depth, *rest) if name is not None)
-
-
-def root_of(market: Market, stream: str) -> Root:
-    """Where a stream is served."""
-    if market == "spot":
-        return "spot"
-    return "public" if stream in ("trade", "bookTicker") or stream.startswith("depth") else "market"
 
 
 class Request(msgspec.Struct):
@@ -111,13 +83,14 @@ class BinanceSession:
         self._root = root
         self._trades: dict[str, TradeChain] = {}
         self._depth: dict[str, DepthFeed] = {}
-        self._handlers: dict[bytes, Handler] = {}
+        self._handlers: dict[str, Handler] = {}
         names = [name for name in chosen(market, dialect) if root_of(market, name) == root]
         for name in names:
             for rule in rules:
                 if rule.market == market:
-                    self._handlers[f"{rule.symbol.lower()}@{name}".encode()] = self._handler(name, rule)
-        self.streams = tuple(key.decode() for key in self._handlers)
+                    self._handlers[f"{rule.symbol.lower()}@{name}"] = self._handler(name, rule)
+        self.streams = tuple(self._handlers)
+        self._width, self._by_head = by_head(self._handlers)
         self._up = False
         self._opened_at = 0
         self._heard_at = 0
@@ -171,9 +144,9 @@ class BinanceSession:
         return [gone, *self._lost("disconnected", now)]
 
     def receive(self, frame: bytes, ts_recv: Micros) -> Sequence[Output]:
-        """A frame: the stream's name stands at its head and picks the reader."""
+        """A frame: its first bytes hold the stream's name and pick the reader."""
         self._heard_at = ts_recv
-        handler = self._handlers.get(frame[11 : frame.find(b'"', 11)])
+        handler = self._by_head.get(frame[: self._width])
         if handler is None:
             return self._other(frame, ts_recv)
         try:
@@ -260,7 +233,7 @@ class BinanceSession:
         try:
             control = _control(frame)
             if control.stream is not None:
-                handler = self._handlers.get(control.stream.encode())
+                handler = self._handlers.get(control.stream)
                 if handler is not None:
                     return handler(frame, ts_recv)
                 if control.stream != "!serverShutdown":

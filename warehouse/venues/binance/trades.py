@@ -71,8 +71,8 @@ class TradeChain:
         self._cause = "missing_ids"
         self._hole: Hole | None = None
         self._held: deque[tuple[int, Held]] = deque()
-        self._read: Callable[[bytes, Micros], Trade] = _reader(rules, raw)
-        self._page: Callable[[bytes, Micros], list[Trade]] = _pager(rules, raw)
+        self._read = _reader(rules, raw)
+        self._page = _pager(rules, raw)
 
     def receive(self, frame: bytes, ts_recv: Micros) -> list[Output]:
         """One live frame. Raises ValueError or msgspec's errors for one that cannot be read."""
@@ -103,16 +103,16 @@ class TradeChain:
         except (msgspec.MsgspecError, ValueError) as error:
             return self._give_up(f"the venue's page cannot be read: {error}", ts_recv)
         out: list[Output] = []
-        for trade in rows:
-            number = int(trade.trade_id)
+        for number, row in rows:
             if number < hole.cursor or number > hole.last:
                 continue
             if number > hole.cursor:
                 return [*out, *self._give_up(f"the venue serves no trades {hole.cursor}..{number - 1}", ts_recv)]
             hole.cursor += 1
             self._next = hole.cursor
-            self._last_ts = trade.ts_event
-            out.append(trade)
+            record = row if isinstance(row, Trade) else self._blank(row, ts_recv)
+            self._last_ts = record.ts_event
+            out.append(record)
         if hole.cursor > hole.last:
             return [*out, *self._close("repaired", None, ts_recv)]
         if not out:
@@ -276,10 +276,11 @@ def _reader(rules: Rules, raw: bool) -> Callable[[bytes, Micros], Trade]:
     return lambda frame, ts_recv: whole(parse_agg(frame).data, ts_recv)
 
 
-def _pager(rules: Rules, raw: bool) -> Callable[[bytes, Micros], list[Trade]]:
-    """REST page to trades."""
+def _pager(rules: Rules, raw: bool) -> Callable[[bytes, Micros], list[tuple[int, Trade | decode.Priceless]]]:
+    """REST page to trades by id."""
     if raw:
         parse = decode.reader(list[wire.HistoricalTrade])
-        return lambda body, now: [decode.historical(row, rules, now) for row in parse(body)]
+        fill = decode.historical(rules)
+        return lambda body, now: decode.numbered(fill, parse(body), now)
     read, parse_agg = decode.aggregates(rules, "rest"), decode.reader(list[wire.AggTrade])
-    return lambda body, now: [read(row, now) for row in parse_agg(body)]
+    return lambda body, now: decode.numbered(read, parse_agg(body), now)

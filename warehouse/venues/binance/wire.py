@@ -31,11 +31,12 @@ class AggTrade(msgspec.Struct, gc=False):
     """`@aggTrade`, and a row of REST `aggTrades`.
 
     `{"e":"aggTrade","E":1672515782136,"s":"BNBBTC","a":12345,"p":"0.001","q":"100","f":100,"l":105,
-    "T":1672515782136,"m":true,"M":true}`; futures have `nq` (quantity without RPI orders) and `st` instead of `M`.
+    "T":1672515782136,"m":true,"M":true}`; futures have `nq` (quantity without RPI orders) and `st` instead of `M`. A
+    few rows of 2017 and 2018 are placeholders: an id, price and size 0, `f` and `l` -1.
     """
 
     a: int
-    p: Price
+    p: Size
     q: Size
     f: int
     l: int
@@ -66,7 +67,7 @@ class HistoricalTrade(msgspec.Struct, gc=False):
     """
 
     id: int
-    price: Price
+    price: Size
     qty: Size
     time: int
     isBuyerMaker: bool
