@@ -48,6 +48,8 @@ class _Instrument:
         self.sent: dict[int, dict[int, bytes]] = {}
         self.price: float | None = None
         self.trade: tuple[str, bytes] = ("", b"")
+        self.quotes = 2
+        self.quote: tuple[BestQuote | None, bytes] = (None, b"")
 
     @property
     def spot(self) -> bool:
@@ -84,17 +86,22 @@ class EmulatedBybit:
         """The instrument by our name."""
         return self._instruments.get(instrument)
 
-    def snapshot(self, known: _Instrument, depth: int, now: Micros) -> tuple[bytes, int]:
-        """The first message of a depth topic, and the market's update id that it includes."""
+    def snapshot(self, known: _Instrument, depth: int, now: Micros) -> tuple[bytes | None, int]:
+        """The first message of a depth topic, and the market's update id that it includes.
+
+        None while the market has no book: its first update will be the snapshot.
+        """
         book = self._view.book(known.rules.instrument)
+        if not book.update_id:
+            return None, 0
         if known.ladder is None:
             known.ladder = Ladder(book)
-        elif known.ladder.stale(book):
+        elif known.ladder.update_id != book.update_id:  # it went on while nobody listened
             self._reseed(known, known.ladder, book)
         ladder = known.ladder
         if depth == 1:
             bids, asks = ladder.top(1)
-            return self._book_frame(known, 1, "snapshot", bids, asks, ladder.update_id, now), ladder.update_id
+            return self._book_frame(known, 1, "snapshot", bids, asks, known.quotes, now), ladder.update_id
         topic = known.topics.get(depth)
         if topic is None:
             topic = known.topics[depth] = Topic(depth, ladder)
@@ -144,10 +151,15 @@ class EmulatedBybit:
         return frame
 
     def quote_frame(self, known: _Instrument, quote: BestQuote, now: Micros) -> bytes:
-        """`orderbook.1`: always a snapshot."""
+        """`orderbook.1`: always a snapshot, with a counter of its own; made once."""
+        if known.quote[0] is quote:
+            return known.quote[1]
+        known.quotes += 1
         bids = {quote.best_bid: quote.best_bid_size}
         asks = {quote.best_ask: quote.best_ask_size}
-        return self._book_frame(known, 1, "snapshot", bids, asks, quote.update_id, now, quote.ts_event)
+        frame = self._book_frame(known, 1, "snapshot", bids, asks, known.quotes, now, quote.ts_event)
+        known.quote = (quote, frame)
+        return frame
 
     def candle_frame(self, known: _Instrument, candle: Candle, now: Micros) -> bytes:
         """`kline` with this one bar."""
@@ -173,8 +185,7 @@ class EmulatedBybit:
         ladder.absorb(book)
         made = {}
         for depth, topic in known.topics.items():
-            topic.bids, topic.asks = ladder.top(depth)
-            topic.u += 1
+            topic.restart(ladder)
             made[depth] = self._book_frame(known, depth, "snapshot", topic.bids, topic.asks, topic.u, book.ts_event)
         return self._keep(known, book.update_id, made)
 
@@ -249,6 +260,7 @@ class _Connection:
         if asked.op == "unsubscribe":
             for topic in asked.args:
                 self._topics.pop(topic, None)
+                self._seen.pop(topic, None)
                 self._repeat.pop(topic, None)
             return [self._reply(True, "unsubscribe" if self._market == "spot" else "", asked.req_id, asked.op)]
         return [self._reply(False, f"unknown operation: {asked.op}", asked.req_id, asked.op)]
@@ -265,7 +277,7 @@ class _Connection:
             return self._depth(known, record, now)
         if isinstance(record, BestQuote):
             topic = f"orderbook.1.{symbol}"
-            if topic not in self._topics or record.update_id < self._seen.get(topic, 0):
+            if topic not in self._topics:
                 return ()
             frame = self._venue.quote_frame(known, record, now)
             self._repeat[topic] = (now, frame)
@@ -283,12 +295,23 @@ class _Connection:
 
     def _depth(self, known: _Instrument, update: BookUpdate, now: Micros) -> Sequence[bytes]:
         frames = self._venue.depth_frames(known, update, now)
-        out = []
-        for depth, frame in frames.items():
-            topic = f"orderbook.{depth}.{known.rules.symbol}"
-            if topic in self._topics and update.update_id > self._seen.get(topic, 0):
-                out.append(frame)
+        out: list[bytes] = []
+        for topic, seen in self._seen.items():
+            about, _, detail = self._topics[topic]
+            if about is not known or detail == "1":
+                continue
+            if not seen:
+                out += self._first(topic, now)
+            elif update.update_id > seen and int(detail) in frames:
+                out.append(frames[int(detail)])
         return out
+
+    def _first(self, topic: str, now: Micros) -> list[bytes]:
+        known, _, detail = self._topics[topic]
+        frame, self._seen[topic] = self._venue.snapshot(known, int(detail), now)
+        if frame is not None and detail == "1":
+            self._repeat[topic] = (now, frame)
+        return [] if frame is None else [frame]
 
     def _subscribe(self, asked: _Operation, now: Micros) -> Sequence[bytes]:
         spot = self._market == "spot"
@@ -305,12 +328,8 @@ class _Connection:
             if found is None:
                 continue
             self._topics[topic] = found
-            known, channel, detail = found
-            if channel == "orderbook":
-                frame, self._seen[topic] = self._venue.snapshot(known, int(detail), now)
-                out.append(frame)
-                if detail == "1":
-                    self._repeat[topic] = (now, frame)
+            if found[1] == "orderbook":
+                out += self._first(topic, now)
         return out
 
     def _parse(self, topic: str) -> tuple[_Instrument, str, str] | None:

@@ -46,7 +46,7 @@ def opened(answer: object, result: type[T]) -> tuple[T, Micros]:
 def recent_trades(answer: object) -> tuple[list[RecentTrade], Micros]:
     """The rows of `/v5/market/recent-trade`, newest first, and the server's time."""
     result, server = opened(answer, RecentTrades)
-    return result.list, server
+    return result.rows, server
 
 
 def _head(answer: object) -> bytes:

@@ -46,10 +46,10 @@ def instruments(instruments: Sequence[str], now: Micros) -> Generator[Fetch, obj
                 ccxt="publicGetV5MarketInstrumentsInfo",
             )
             page, _ = opened(answer, InstrumentRows)
-            for row in page.list:
+            for row in page.rows:
                 if row.symbol in names and row.contractType in (None, "LinearPerpetual"):
                     found[names[row.symbol]] = _rules(row, names[row.symbol], now)
-            if not page.nextPageCursor or page.nextPageCursor == cursor or not page.list:
+            if not page.nextPageCursor or page.nextPageCursor == cursor or not page.rows:
                 break
             cursor = page.nextPageCursor
     return [found[name] for name in instruments if name in found]
@@ -150,9 +150,9 @@ def funding(rules: Rules, start: Micros, end: Micros, now: Micros) -> Walk:
             instrument=rules.instrument,
         )
         page, _ = opened(answer, FundingRows)
-        inside = [row for row in page.list if begin <= row.fundingRateTimestamp <= until]
+        inside = [row for row in page.rows if begin <= row.fundingRateTimestamp <= until]
         rows.update((row.fundingRateTimestamp, row) for row in inside)
-        if len(page.list) < FUNDING or not inside:
+        if len(page.rows) < FUNDING or not inside:
             break
         until = min(row.fundingRateTimestamp for row in inside) - 1
     times = sorted(rows)
@@ -178,7 +178,7 @@ def _with_published_interval(rules: Rules, only: Record) -> Generator[Fetch, obj
         instrument=rules.instrument,
     )
     page, _ = opened(answer, InstrumentRows)
-    minutes = next((row.fundingInterval for row in page.list if row.symbol == rules.symbol), None)
+    minutes = next((row.fundingInterval for row in page.rows if row.symbol == rules.symbol), None)
     if not isinstance(only, FundingRate) or not minutes:
         return [only]
     return [

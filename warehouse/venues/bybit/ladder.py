@@ -6,7 +6,7 @@ that applies every message holds exactly these N levels.
 
 from __future__ import annotations
 
-from warehouse.clock import SECOND, Micros
+from warehouse.clock import Micros
 from warehouse.records import BookUpdate, Level
 
 DEPTHS = (50, 200, 1000)
@@ -21,6 +21,11 @@ class Topic:
         self.depth = depth
         self.u = max(2, ladder.update_id)
         self.bids, self.asks = ladder.top(depth)
+
+    def restart(self, ladder: Ladder) -> None:
+        """Publish the ladder as a new snapshot; a market whose ids are a recorded `u` goes on with them."""
+        self.bids, self.asks = ladder.top(self.depth)
+        self.u = max(self.u + 1, ladder.update_id)
 
     def advance(self, ladder: Ladder) -> tuple[list[Level], list[Level]]:
         """Changes that make the published view the ladder's; counts `u` up when there are any."""
@@ -63,10 +68,6 @@ class Ladder:
     def follows(self, update: BookUpdate) -> bool:
         """This update continues the ladder; a snapshot always does."""
         return update.snapshot or update.previous_id in (None, self.update_id)
-
-    def stale(self, book: BookUpdate) -> bool:
-        """The market went on without this ladder, because nobody listened."""
-        return book.update_id != self.update_id and book.ts_event - self.at > SECOND
 
 
 def _changes(before: dict[float, float], after: dict[float, float]) -> list[Level]:

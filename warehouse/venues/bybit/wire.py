@@ -147,7 +147,7 @@ class RecentTrade(msgspec.Struct, frozen=True, gc=False):
 class RecentTrades(msgspec.Struct, frozen=True):
     """Result of `/v5/market/recent-trade`."""
 
-    list: list[RecentTrade]
+    rows: list[RecentTrade] = msgspec.field(name="list")
 
 
 class Klines(msgspec.Struct, frozen=True):
@@ -157,7 +157,9 @@ class Klines(msgspec.Struct, frozen=True):
     https://bybit-exchange.github.io/docs/v5/market/kline
     """
 
-    list: list[tuple[Millis, Price, Price, Price, Price, Size, Annotated[float, Meta(ge=0, lt=1e18)]]]
+    rows: list[tuple[Millis, Price, Price, Price, Price, Size, Annotated[float, Meta(ge=0, lt=1e18)]]] = msgspec.field(
+        name="list"
+    )
 
 
 class FundingRow(msgspec.Struct, frozen=True, gc=False):
@@ -173,7 +175,7 @@ class FundingRow(msgspec.Struct, frozen=True, gc=False):
 class FundingRows(msgspec.Struct, frozen=True):
     """Result of `/v5/market/funding/history`, newest first."""
 
-    list: list[FundingRow]
+    rows: list[FundingRow] = msgspec.field(name="list")
 
 
 class PriceFilter(msgspec.Struct, frozen=True):
@@ -213,7 +215,7 @@ class InstrumentRow(msgspec.Struct, frozen=True):
 class InstrumentRows(msgspec.Struct, frozen=True):
     """Result of `/v5/market/instruments-info`; an empty or missing cursor is the last page."""
 
-    list: list[InstrumentRow]
+    rows: list[InstrumentRow] = msgspec.field(name="list")
     nextPageCursor: str | None = None
 
 
