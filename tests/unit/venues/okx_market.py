@@ -64,7 +64,7 @@ class Market(msgspec.Struct):
     at: Micros = NOW
     first_id: int = 5_000
     tape: dict[str, list[Trade]] = msgspec.field(default_factory=lambda: {rules.instrument: [] for rules in RULES})
-    seq: int = 100
+    seq: dict[str, int] = msgspec.field(default_factory=lambda: {rules.instrument: 100 for rules in RULES})
 
     def now(self) -> Micros:
         return self.at
@@ -85,9 +85,10 @@ class Market(msgspec.Struct):
 
     def update(self, rules: Rules) -> BookUpdate:
         """One more change of the best bid."""
-        previous, self.seq = self.seq, self.seq + 3
+        previous = self.seq[rules.instrument]
+        self.seq[rules.instrument] = previous + 3
         self.at += 100_000
-        bids = [(91_249.9, float(self.seq))]
+        bids = [(91_249.9, float(previous + 3))]
         return self._book(rules, bids, [], previous)
 
     def _book(
@@ -105,13 +106,13 @@ class Market(msgspec.Struct):
             bids=bids,
             asks=asks,
             snapshot=previous is None,
-            update_id=self.seq,
+            update_id=self.seq[rules.instrument],
             previous_id=previous,
         )
 
     def book(self, instrument: str, /) -> BookUpdate:
         rules = next(rules for rules in RULES if rules.instrument == instrument)
-        return self._book(rules, [(91_249.9, float(self.seq)), (91_249.0, 2.0)], [(91_250.1, 1.5)], None)
+        return self._book(rules, [(91_249.9, float(self.seq[instrument])), (91_249.0, 2.0)], [(91_250.1, 1.5)], None)
 
     def candles(
         self, instrument: str, timeframe: str, start: Micros, end: Micros, limit: int, newest: bool, /

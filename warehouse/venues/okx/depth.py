@@ -16,14 +16,17 @@ from warehouse.clock import SECOND, Micros
 from warehouse.instruments import Rules
 from warehouse.records import BookInvalid, SequenceGap
 from warehouse.venues.base import Fetch, Output, Send
-from warehouse.venues.okx import requests, wire
+from warehouse.venues.okx import dated, requests, wire
 from warehouse.venues.okx.decode import book_update
-from warehouse.venues.okx.sequence import BookSequence, checksum
-from warehouse.venues.okx.wire import BookLevel, BookRow, DatedBookRow
+from warehouse.venues.okx.sequence import BookSequence
+from warehouse.venues.okx.wire import BookRow
 
 SNAPSHOT_WAIT: Micros = 4 * SECOND
 SLOT: Micros = 15 * SECOND
 STABLE: Micros = 60 * SECOND
+SILENT: Micros = 75 * SECOND
+"""A book that has not changed is repeated after a minute; more silence than this is a lost subscription."""
+
 BACKOFF_LIMIT: Micros = 60 * SECOND
 BUFFER = 2000
 
@@ -47,8 +50,8 @@ class BookState(msgspec.Struct, gc=False):
     last: int | None = None
     straddling: bool = False
     last_ts: Micros = 0
+    heard: Micros = 0
     live_since: Micros = 0
-    counter: int = 0
     attempts: int = 0
     retry_at: Micros = 0
     resubscribed_at: Micros = 0
@@ -56,8 +59,7 @@ class BookState(msgspec.Struct, gc=False):
     seeding: bool = False
     gap: OpenGap | None = None
     buffer: list[BookRow] = []
-    bids: dict[str, str] = {}
-    asks: dict[str, str] = {}
+    texts: dated.TextBook = msgspec.field(default_factory=dated.TextBook)
 
 
 def subscription(op: str, channel: str, symbol: str) -> Send:
@@ -68,16 +70,16 @@ def subscription(op: str, channel: str, symbol: str) -> Send:
 class BookStream:
     """The `books` channel of one instrument."""
 
-    def __init__(self, rules: Rules, books: Books, *, dated: bool) -> None:
+    def __init__(self, rules: Rules, books: Books, *, checked: bool) -> None:
         self.rules = rules
         self.books = books
-        self.dated = dated
+        self.checked = checked
         self.sequence = BookSequence()
         self.now = BookState()
 
     def push(self, frame: bytes, ts_recv: Micros) -> Sequence[Output]:
         """A frame of this channel. Raises msgspec.DecodeError or ValueError when it cannot be read."""
-        if self.dated:
+        if self.checked:
             return self._dated(frame, ts_recv)
         push = wire.books_push.decode(frame)
         if len(push.data) == 1 and push.action == "update" and self.now.phase == "live":
@@ -87,6 +89,7 @@ class BookStream:
                 self.sequence.last = seq_id
                 self.sequence.straddling = False
                 self.now.last_ts = row.ts * 1000
+                self.now.heard = ts_recv
                 return (book_update(row, self.rules.instrument, ts_recv, seq_id, previous),)
         if push.action is msgspec.UNSET:
             raise ValueError("a books push says whether it is a snapshot")
@@ -110,7 +113,7 @@ class BookStream:
         last, previous = self.sequence.last, cast("int", row.prevSeqId)
         step = self.sequence.update(previous, seq_id)
         if step == "apply":
-            now.last_ts = row.ts * 1000
+            now.last_ts, now.heard = row.ts * 1000, ts_recv
             return [book_update(row, self.rules.instrument, ts_recv, seq_id, last)]
         if step == "stale":
             return []
@@ -125,7 +128,7 @@ class BookStream:
         gap, now.gap = now.gap, None
         if gap is not None:
             out.append(self._gap(gap, "repaired", "resynced from snapshot", row.ts * 1000, ts_recv))
-        now.phase, now.live_since, now.last_ts = "live", ts_recv, row.ts * 1000
+        now.phase, now.live_since, now.last_ts, now.heard = "live", ts_recv, row.ts * 1000, ts_recv
         now.buffer, now.seeding, now.resubscribed_at = [], False, 0
         return out
 
@@ -201,11 +204,16 @@ class BookStream:
         return [subscription("unsubscribe", "books", symbol), subscription("subscribe", "books", symbol)]
 
     def tick(self, at: Micros) -> list[Output]:
-        """Seed from REST when no snapshot was pushed; without luck there either, subscribe again later."""
+        """Seed from REST when no snapshot was pushed; without luck there either, subscribe again later.
+
+        A live book that has lost even its heartbeat is a break too.
+        """
         now = self.now
+        if now.phase == "live" and at - now.heard >= SILENT and not self.checked:
+            return self._break("silent", f"nothing for {SILENT // SECOND} s", at // 1000, (None, None), at)
         if now.phase != "waiting" or not now.seed_at or at < now.seed_at:
             return []
-        if now.seeding or self.dated:
+        if now.seeding or self.checked:
             return self._give_up_waiting(at)
         now.seeding, now.seed_at = True, at + 2 * SNAPSHOT_WAIT
         return [requests.book(self.rules.symbol, self.rules.instrument, f"book:{now.attempts}")]
@@ -242,31 +250,18 @@ class BookStream:
 
     def _dated(self, frame: bytes, ts_recv: Micros) -> list[Output]:
         """Recordings made before 2026-06-23: the checksum proves what the ids, if there are any, cannot."""
-        push = wire.dated_books_push.decode(frame)
-        if push.action is msgspec.UNSET:
-            raise ValueError("a books push says whether it is a snapshot")
+        rows, snapshot = dated.read(frame)
         out: list[Output] = []
-        for dated in push.data:
-            out += self._dated_row(dated, plain(dated), push.action == "snapshot", ts_recv)
-        return out
-
-    def _dated_row(self, dated: DatedBookRow, row: BookRow, snapshot: bool, ts_recv: Micros) -> list[Output]:
-        now = self.now
-        if row.seqId is None:  # before OKX numbered its pushes: counted as they come
-            now.counter += 1
-            row.seqId, row.prevSeqId = now.counter, now.counter - 1
-        elif row.prevSeqId is None:
-            raise ValueError("a numbered books push carries prevSeqId")
-        if snapshot:
-            now.bids, now.asks = {}, {}
-        if snapshot or now.phase == "live":
-            merge(now.bids, dated.bids)
-            merge(now.asks, dated.asks)
-            if dated.checksum and checksum(now.bids, now.asks) != dated.checksum:
+        for texts, row in rows:
+            now = self.now
+            now.texts.number(row)
+            if (snapshot or now.phase == "live") and not now.texts.take(texts, snapshot=snapshot):
                 now.phase = "live"  # a snapshot that contradicts itself is a break like any other
-                why = f"the best 25 levels do not have the checksum {dated.checksum}"
-                return self._break("checksum", why, row.ts, (row.seqId, row.seqId), ts_recv)
-        return self._row(row, snapshot, ts_recv)
+                why = f"the best 25 levels do not have the checksum {texts.checksum}"
+                out += self._break("checksum", why, row.ts, (row.seqId, row.seqId), ts_recv)
+                continue
+            out += self._row(row, snapshot, ts_recv)
+        return out
 
     def state(self) -> dict[str, object]:
         self.now.last, self.now.straddling = self.sequence.last, self.sequence.straddling
@@ -307,26 +302,3 @@ class Books:
         for stream in self.streams:
             out += stream.fail("disconnected", why, at, (None, None), at)
         return out
-
-
-def plain(dated: DatedBookRow) -> BookRow:
-    """The same push in numbers. Raises ValueError for a price or size that is none."""
-    return BookRow(
-        [_level(x) for x in dated.asks], [_level(x) for x in dated.bids], dated.ts, dated.seqId, dated.prevSeqId
-    )
-
-
-def _level(text: wire.TextLevel) -> BookLevel:
-    price, size = float(text.px), float(text.sz)
-    if not (0.0 < price < 1e15 and 0.0 <= size < 1e15):
-        raise ValueError(f"level {text.px!r}, {text.sz!r} is no price and size")
-    return BookLevel(price, size)
-
-
-def merge(side: dict[str, str], levels: list[wire.TextLevel]) -> None:
-    """New absolute sizes, as text; a size of zero removes the level."""
-    for level in levels:
-        if float(level.sz) == 0.0:
-            side.pop(level.px, None)
-        else:
-            side[level.px] = level.sz

@@ -33,10 +33,13 @@ class Request(msgspec.Struct):
 
 
 class Sent(msgspec.Struct):
-    """What a subscriber of a book was sent last."""
+    """What a subscriber of a book was sent last. `followed` once an update came after the snapshot: where recorded
+    frames are played instead, nobody here knows which heartbeat would continue them.
+    """
 
     last: int
     at: Micros
+    followed: bool = False
 
 
 def stream_name(channel: str, symbol: str) -> str:
@@ -157,7 +160,7 @@ class EmulatedOkxConnection:
             return ()  # already in the snapshot this subscriber was sent
         row = render.book(update)
         previous = -1 if update.snapshot or update.previous_id is None else update.previous_id
-        self._subscribed["books", rules.symbol] = Sent(update.update_id, now)
+        self._subscribed["books", rules.symbol] = Sent(update.update_id, now, followed=True)
         row = {**row, "checksum": 0, "prevSeqId": previous}
         return (_push("books", rules.symbol, row, "snapshot" if previous == -1 else "update"),)
 
@@ -165,7 +168,7 @@ class EmulatedOkxConnection:
         """The heartbeat of a book that has not changed for a minute."""
         out: list[bytes] = []
         for (channel, symbol), sent in self._subscribed.items():
-            if channel == "books" and now - sent.at >= HEARTBEAT:
+            if channel == "books" and sent.followed and now - sent.at >= HEARTBEAT:
                 sent.at = now
                 none: list[Level] = []
                 row = {"asks": none, "bids": none, "ts": render.millis(now), "checksum": 0}

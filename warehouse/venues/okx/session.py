@@ -16,6 +16,7 @@ from warehouse.instruments import Rules
 from warehouse.records import Connected, Disconnected, Undecodable, VenueNotice
 from warehouse.venues.base import TODAY, Dialect, Fetch, Output, Reconnect, Send
 from warehouse.venues.okx import wire
+from warehouse.venues.okx.dated import CHECKSUM_UNTIL
 from warehouse.venues.okx.decode import best_quote, candle
 from warehouse.venues.okx.depth import Books, BookStream
 from warehouse.venues.okx.requests import BARS
@@ -29,9 +30,6 @@ CANDLE_CHANNELS: dict[str, str] = {f"candle{bar}": timeframe for timeframe, bar 
 BUSINESS = ("trades-all", *CANDLE_CHANNELS)
 STREAMS = ("bbo-tbt", "books", "trades-all", "candle1m")
 """The channels of today. `trades` (aggregated) is read where a recording has nothing else."""
-
-CHECKSUM_UNTIL: Micros = 1_782_172_800_000_000
-"""2026-06-23: since then `checksum` is always 0."""
 
 SILENCE: Micros = 20 * SECOND
 PONG_WAIT: Micros = 10 * SECOND
@@ -89,7 +87,7 @@ class OkxSession:
 
     def _handler(self, channel: str, rules: Rules, dated: bool) -> Handler:
         if channel == "books":
-            stream = self._book_of[rules.instrument] = BookStream(rules, self.books, dated=dated)
+            stream = self._book_of[rules.instrument] = BookStream(rules, self.books, checked=dated)
             self.books.streams.append(stream)
             return stream.push
         if channel in ("trades", "trades-all"):
