@@ -46,6 +46,8 @@ CHANNELS: tuple[Channel, ...] = (
     Channel("trade", "trade:{exchange}:{symbol}", payloads.TradePrint, "lossless", "every trade"),
     Channel("bbo", "bbo:{exchange}:{symbol}", payloads.Quote, "state", "100 ms while changing"),
     Channel("depth", "depth:{exchange}:{symbol}", payloads.Depth, "sequenced", "100 ms while changing"),
+    Channel("candles", "candles:{exchange}:{symbol}:{timeframe}", payloads.CandleBar, "state", "1 s; each close once"),
+    Channel("orderflow", "orderflow:{exchange}:{symbol}", payloads.OrderFlow, "state", "500 ms"),
 )
 
 BY_NAME: dict[str, Channel] = {channel.name: channel for channel in CHANNELS}

@@ -178,8 +178,9 @@ class Engine:
             produced.commands.append((source, output))
             return
         if isinstance(output, Connected | Disconnected):
+            why = output.why if isinstance(output, Disconnected) else None
             for any_one in self.instruments.values():
-                any_one.connection(output.connection, up=isinstance(output, Connected))
+                any_one.connection(output.connection, why, now)
             produced.notices.append(output)
             return
         one = self.instruments.get(output.instrument)
@@ -192,7 +193,7 @@ class Engine:
         elif isinstance(output, BestQuote):
             one.best_quote(output, source)
         elif isinstance(output, Candle):
-            one.candle(output)
+            one.candle(output, produced.messages)
         else:
             if isinstance(output, SequenceGap):
                 one.gap(output)
@@ -207,7 +208,10 @@ class Engine:
         if grid <= before:
             self._grid = before
             return
+        settled = all(session.ready for session in self._decoding.sessions.values())
         for one in self.instruments.values():
+            if settled:
+                one.observe(now)
             one.tick(grid, before, now, messages)
 
     def _named(self, instrument: str, act: Any) -> None:

@@ -1,80 +1,151 @@
-"""One instrument of the live engine: its accumulators, its rails and its channels."""
+"""One instrument of the live engine: its accumulators, moved once per event, and what it says when a message is due."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 from realtime.channels import Message, channel
 from realtime.config import EngineConfig
-from realtime.outlet import Outlet, encode
-from realtime.rails.gap import GapRail
-from realtime.rails.staleness import StalenessRail
-from warehouse.clock import Micros
+from realtime.fields import Fields
+from realtime.inputs import Inputs
+from realtime.outlet import Outlet
+from realtime.publish.candles import Candles, ready_until
+from realtime.publish.ladder import Ladder
+from realtime.publish.orderflow import depth_fields, flow_fields, windows
+from realtime.publish.quotes import Quotes, top_of
+from realtime.publish.trades import trade_message
+from warehouse.book import Book
+from warehouse.clock import MINUTE, SECOND, Micros
 from warehouse.instruments import Listing, Rules
+from warehouse.metrics.bars import BarStore
+from warehouse.metrics.base import Reason
+from warehouse.metrics.ring import TradeRing
+from warehouse.metrics.top import BookTop
 from warehouse.records import BestQuote, BookUpdate, Candle, SequenceGap, Trade
 
-NO_SEQUENCE = b'{"trade_seq":"UNSUPPORTED"}'
+AHEAD: Micros = MINUTE
+"""A trade stamped further than this after its receipt is published but moves no window: time must not run ahead."""
+
+UNREADABLE = BookTop([], [], [], [], Reason.GAP)
 
 
 class Instrument:
-    """All that the engine knows of one instrument. Methods are named by what happened."""
+    """All that the engine knows of one instrument. Methods of the first part are named by what happened."""
 
     def __init__(self, listing: Listing, rules: Rules, config: EngineConfig, epoch: int) -> None:
         self.listing = listing
         self.rules = rules
         self.config = config
-        self.epoch = epoch
-        self._trade_out = Outlet(channel("trade", listing), listing, epoch)
-        self.trades_stale = StalenessRail("trades", config.trades_max_age_us)
-        self.book_stale = StalenessRail("book", config.book_max_age_us)
-        self.gaps = {name: GapRail(name) for name in ("trades", "depth", "bbo", "candles")}
+        self.grid = rules.grid
+        self.inputs = Inputs(config)
+        self.book = Book(self.grid)
+        self.ring = TradeRing(self.grid)
+        self.bars = BarStore(self.grid)
+        self.outlets: dict[str, Outlet] = {
+            name: Outlet(channel(name, listing), listing, epoch) for name in ("trade", "bbo", "depth", "orderflow")
+        }
+        framed = {name: Outlet(channel("candles", listing, name), listing, epoch) for name in config.timeframes}
+        self.outlets.update({f"candles:{name}": outlet for name, outlet in framed.items()})
+        self.quotes = Quotes(self.outlets["bbo"])
+        self.ladder = Ladder(self.outlets["depth"], config.depth_levels, config.depth_snapshot_ms * 1000)
+        self.candles = Candles(framed, self.bars)
+        self.quote: BestQuote | None = None
+        self.ts_trade: Micros = 0
+        self.strange = 0
+        self._holed_from: Micros = 0
+        self._trade_out = self.outlets["trade"]
+        self._trades_seen = self.inputs.stale["trades"]
+        self._book_seen = self.inputs.stale["depth"]
+        self._open_gaps = self.inputs.gaps["trades"]
+        # What changed since it was last said.
+        self.traded = self.booked = self.quoted = False
 
     # -- what happened ------------------------------------------------------------------------------------------
 
     def trade(self, trade: Trade, source: str, messages: list[Message]) -> None:
-        """A trade: into the accumulators, and out on its channel. Off-market prints do neither."""
+        """A trade: into the ring, and out on its channel. Off-market prints do neither."""
         if trade.kind == "off_market":
             return
-        self.trades_stale.newest = trade.ts_recv
-        payload = {
-            "trade_id": trade.trade_id,
-            "trade_seq": trade.trade_seq,
-            "price": trade.price,
-            "size": trade.size,
-            "taker_side": trade.taker_side,
-            "kind": trade.kind,
-            "rpi": trade.rpi,
-            "origin": trade.origin,
-        }
-        messages.append(
-            self._trade_out.wrap(
-                encode(payload),
-                ts_event=trade.ts_event,
-                ts_recv=trade.ts_recv,
-                complete=not self.gaps["trades"].open,
-                reasons=NO_SEQUENCE if trade.trade_seq is None else b"{}",
-            )
-        )
+        seen = self._trades_seen
+        if trade.ts_recv > seen.newest:
+            seen.newest = trade.ts_recv
+        if self._holed_from or "trades" not in self.inputs.carrier:
+            self._resumed(trade, source)
+        if trade.ts_event - trade.ts_recv <= AHEAD:
+            self.ring.add(trade.ts_event, trade.ticks, trade.lots, trade.taker_side == "buy")
+            if trade.ts_event > self.ts_trade:
+                self.ts_trade = trade.ts_event
+        else:
+            self.strange += 1
+        self.traded = True
+        messages.append(trade_message(self._trade_out, trade, not self._open_gaps.open))
+
+    def _resumed(self, trade: Trade, source: str) -> None:
+        """Trades flow (again): a hole of the venue's contiguous ids is known by now, so none means none was lost."""
+        self.inputs.carrier["trades"] = source
+        if self._holed_from and trade.trade_seq is not None and not self._open_gaps.open:
+            self._heal()
 
     def book_update(self, update: BookUpdate, source: str) -> None:
-        self.book_stale.newest = update.ts_recv
+        """Proven changes of the book."""
+        self._book_seen.newest = update.ts_recv
+        self.book.apply(update)
+        self.booked = True
+        if update.snapshot:
+            self.inputs.carrier["depth"] = source
 
     def best_quote(self, quote: BestQuote, source: str) -> None:
-        return
+        """The venue's own best bid and ask."""
+        if self.quote is None:
+            self.inputs.carrier["bbo"] = source
+        self.quote = quote
+        self.quoted = True
 
-    def candle(self, candle: Candle) -> None:
-        return
+    def candle(self, candle: Candle, messages: list[Message]) -> None:
+        """The venue's bar; a closed one corrects ours."""
+        if candle.closed and not self.bars.candle(candle):
+            messages.extend(self.candles.corrected(candle.timeframe, candle.open_time, candle.ts_recv))
 
     def gap(self, gap: SequenceGap) -> None:
-        rail = self.gaps.get(gap.stream)
-        if rail is not None:
-            rail.observe(gap)
+        """A row of the gap ledger."""
+        self.inputs.gap(gap)
+        if gap.stream != "trades":
+            return
+        if gap.state == "open":
+            self._hole(gap.from_ts)
+        elif not self._open_gaps.open:
+            self._heal()
+        if gap.state == "unrecoverable":
+            self.ring.gap(gap.from_ts, max(gap.to_ts, gap.from_ts + 1))
+        self.traded = True
+
+    def _hole(self, start: Micros) -> None:
+        if not self._holed_from:
+            self._holed_from = start
+            self.ring.gap(start)
+
+    def _heal(self) -> None:
+        if self._holed_from:
+            self.ring.heal(self._holed_from)
+            self._holed_from = 0
 
     def invalidate_book(self, why: str) -> None:
-        return
+        """The book must not be read until its next snapshot."""
+        self.book.invalidate(why)
+        self.booked = True
 
-    def connection(self, name: str, *, up: bool) -> None:
-        return
+    def connection(self, name: str, why: str | None, now: Micros) -> None:
+        """A connection came up (`why` None) or went down."""
+        for stream in self.inputs.connection(name, why):
+            if why is not None:
+                if stream == "trades":
+                    self._hole(self.ts_trade or now)
+                elif stream == "depth":
+                    self.invalidate_book(why)
+                else:
+                    self.quote = None
+                    self.quoted = True
 
     def context_document(self, payload: bytes, ts_recv: Micros) -> None:
         return
@@ -82,25 +153,172 @@ class Instrument:
     def seam_certificate(self, payload: bytes) -> None:
         return
 
+    # -- what is due --------------------------------------------------------------------------------------------
+
+    def observe(self, now: Micros) -> None:
+        """All subscriptions are acknowledged: from here on, silence means that nothing happened."""
+        if self.ring.second < 0:
+            self.ring.start(now)
+
     def tick(self, grid: Micros, before: Micros, now: Micros, messages: list[Message]) -> None:
-        return
+        """The boundary `grid` of the 100 ms grid passed; `before` was the one before, `now` the entry's time."""
+        config = self.config
+        self.inputs.fresh()
+        ring = self.ring
+        if ring.second >= 0:
+            ring.advance(grid // SECOND)
+            if not self.candles.published:
+                self.candles.begin(ring.started * SECOND)
+
+        def due(period_ms: int) -> bool:
+            period = period_ms * 1000
+            return grid // period != before // period
+
+        depth_due = due(config.depth_ms)
+        if depth_due or due(config.bbo_ms):
+            top = self.top(config.depth_levels)
+            if depth_due:
+                self._say_depth(top, grid, now, messages)
+            if due(config.bbo_ms):
+                self._say_bbo(top, now, messages)
+        if due(1000):
+            self._close_bars(now, messages)
+        if due(config.candles_ms) and self.ring.second >= 0:
+            complaints = self.inputs.complaints(("trades",), now)
+            messages.extend(self.candles.forming(self.ring, self.ts_trade, now, complaints))
+        if due(config.orderflow_ms):
+            self._say_orderflow(now, messages)
+
+    def top(self, levels: int) -> BookTop:
+        """The best levels, converted; a level off the grid makes the book unreadable until its next snapshot."""
+        try:
+            return self.book.top(levels)
+        except ValueError as error:
+            self.book.invalidate(str(error))
+            return UNREADABLE
+
+    def _say_depth(self, top: BookTop, grid: Micros, now: Micros, messages: list[Message]) -> None:
+        message = self.ladder.message(
+            top,
+            self.grid,
+            update_id=self.book.update_id,
+            ts_event=self.book.ts_event,
+            ts_recv=now,
+            now=grid,
+            complete=self.inputs.verdict("depth", now).ok,
+        )
+        if message is not None:
+            messages.append(message)
+
+    def _say_bbo(self, top: BookTop, now: Micros, messages: list[Message]) -> None:
+        quote = self.quote
+        basis, stream = ("book", "depth") if quote is None else ("quotes", "bbo")
+        ts_event = self.book.ts_event if quote is None else quote.ts_event
+        if quote is not None:
+            try:
+                top = top_of(quote, self.grid)
+            except ValueError:
+                top = UNREADABLE
+        message = self.quotes.message(basis, top, self.grid, ts_event, now, self.inputs.complaints((stream,), now))
+        if message is not None:
+            messages.append(message)
+
+    def _close_bars(self, now: Micros, messages: list[Message]) -> None:
+        if self.ring.second < 0:
+            return
+        self.bars.advance(self.ring)
+        end = ready_until(self.ring.second, self.config.lateness_us)
+        messages.extend(self.candles.closed(end, now, self.inputs.complaints(("trades",), now)))
+
+    def _say_orderflow(self, now: Micros, messages: list[Message]) -> None:
+        fields = Fields()
+        found = windows(self.ring)
+        fields.set("window_end", found["1m"].end * SECOND)
+        flow_fields(fields, found)
+        depth_fields(fields, self.top(20), self.grid)
+        messages.append(
+            self.outlets["orderflow"].fields(
+                fields,
+                ts_event=max(self.ts_trade, self.book.ts_event),
+                ts_recv=now,
+                complaints=self.inputs.complaints(("trades", "depth"), now),
+            )
+        )
 
     def status(self, now: Micros) -> dict[str, object]:
-        """Verdicts of the rails at `now`, for the board."""
-        rails = {"trades": self.trades_stale.verdict(now), "book": self.book_stale.verdict(now)}
+        """What the board asks at `now`."""
+        streams = {name: self.inputs.verdict(name, now).reason or "ok" for name in ("trades", "depth", "bbo")}
         return {
-            "streams": {name: verdict.reason or "ok" for name, verdict in rails.items()},
-            "gaps": [words for rail in self.gaps.values() for words in rail.open.values()],
+            "streams": streams,
+            "gaps": [words for rail in self.inputs.gaps.values() for words in rail.open.values()],
+            "book": "ok" if self.book.valid else self.book.why,
+            "late_trades": self.ring.late,
+            "bar_mismatches": self.bars.mismatches,
         }
 
     # -- memory -------------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        return {"seq": {"trade": self._trade_out.seq}}
+        """All of it as JSON-able values, in a fixed order."""
+        quote = self.quote
+        return {
+            "seq": {name: outlet.seq for name, outlet in self.outlets.items()},
+            "inputs": self.inputs.state(),
+            "book": self.book.state(),
+            "ring": self.ring.state(),
+            "bars": self.bars.state(),
+            "shown": {
+                "bbo": None if self.quotes.shown is None else list(self.quotes.shown),
+                "depth": self.ladder.state(),
+                "candles": self.candles.state(),
+            },
+            "quote": None
+            if quote is None
+            else [
+                quote.ts_event,
+                quote.ts_recv,
+                quote.best_bid,
+                quote.best_bid_size,
+                quote.best_ask,
+                quote.best_ask_size,
+                quote.update_id,
+            ],
+            "ts_trade": self.ts_trade,
+            "strange": self.strange,
+            "holed_from": self._holed_from,
+            "changed": [self.traded, self.booked, self.quoted],
+        }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        self._trade_out.seq = state["seq"]["trade"]
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """The inverse of `state`."""
+        for name, seq in state["seq"].items():
+            if name in self.outlets:
+                self.outlets[name].seq = seq
+        self.inputs.restore(state["inputs"])
+        self.book.restore(state["book"])
+        self.ring.restore(state["ring"])
+        self.bars.restore(state["bars"])
+        shown = state["shown"]
+        self.quotes.shown = None if shown["bbo"] is None else cast("Any", tuple(shown["bbo"]))
+        self.ladder.restore(shown["depth"])
+        self.candles.restore(shown["candles"])
+        if state["quote"] is not None:
+            ts_event, ts_recv, bid, bid_size, ask, ask_size, update_id = state["quote"]
+            self.quote = BestQuote(
+                venue=self.listing.venue,
+                instrument=self.listing.instrument,
+                ts_event=ts_event,
+                ts_recv=ts_recv,
+                best_bid=bid,
+                best_bid_size=bid_size,
+                best_ask=ask,
+                best_ask_size=ask_size,
+                update_id=update_id,
+            )
+        self.ts_trade, self.strange, self._holed_from = state["ts_trade"], state["strange"], state["holed_from"]
+        self.traded, self.booked, self.quoted = state["changed"]
 
     def continue_numbers(self, old: Instrument) -> None:
         """Go on with the sequence numbers of the instrument this one replaces."""
-        self._trade_out.seq = old._trade_out.seq
+        for name, outlet in old.outlets.items():
+            self.outlets[name].seq = outlet.seq

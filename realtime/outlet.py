@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from realtime.channels import BY_NAME, VERSION, Delivery, Message, record_name
+from realtime.fields import Fields
 from warehouse.clock import Micros
 from warehouse.instruments import Listing
 
@@ -23,11 +24,11 @@ class Outlet:
 
     __slots__ = ("_between", "_head", "channel", "delivery", "epoch", "seq")
 
-    def __init__(self, channel: str, listing: Listing, epoch: int, seq: int = 0) -> None:
+    def __init__(self, channel: str, listing: Listing, epoch: int) -> None:
         self.channel = channel
         self.delivery: Delivery = BY_NAME[record_name(channel)].delivery
         self.epoch = epoch
-        self.seq = seq
+        self.seq = 0
         self._head = b'{"v":%d,"channel":"%b","epoch":%d,"seq":' % (VERSION, channel.encode(), epoch)
         self._between = b',"venue":"%b","instrument":"%b",' % (listing.venue.encode(), listing.instrument.encode())
 
@@ -43,7 +44,7 @@ class Outlet:
         delivery: Delivery | None = None,
         keep: bool | None = None,
     ) -> Message:
-        """The next message of this channel. `payload` is a JSON object without `venue` and `instrument`, not empty.
+        """The next message of this channel. `payload` is a JSON object with at least one field.
 
         `ts_event` is the newest venue time used, `ts_recv` that of the entry that caused the message. `context_as_of`
         is None when no historical context went into it. `keep` defaults to whether the channel is `state`.
@@ -61,3 +62,32 @@ class Outlet:
         )
         stored = kind == "state" if keep is None else keep
         return Message(self.channel, kind, self.epoch, seq, ts_recv, stored, b"%b%d" % (self._head, seq), tail)
+
+    def fields(
+        self,
+        fields: Fields,
+        *,
+        ts_event: Micros,
+        ts_recv: Micros,
+        complaints: list[str],
+        context_as_of: Micros | None = None,
+        extra: bytes = b"",
+    ) -> Message:
+        """The next message, of a collected payload: complete when nothing complains and every null is harmless.
+
+        `extra` are encoded fields spliced in behind (`,"levels":[...]`).
+        """
+        fields.values["incomplete"] = complaints
+        if fields.quality:
+            fields.values["quality"] = fields.quality
+        payload = encode(fields.values)
+        if extra:
+            payload = payload[:-1] + extra + b"}"
+        return self.wrap(
+            payload,
+            ts_event=ts_event,
+            ts_recv=ts_recv,
+            complete=not complaints and fields.harmless,
+            reasons=encode(fields.reasons) if fields.reasons else NOTHING,
+            context_as_of=context_as_of,
+        )

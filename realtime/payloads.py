@@ -1,27 +1,49 @@
 """What each channel carries behind the envelope. Prices in quote per base, sizes in base units, times in microseconds.
 
-A field is null only with its reason in the envelope's `reasons`. The engine writes most payloads from plain maps, for
-speed; these structs are their contract, and a test reads every message through them.
+A field is null only with its reason in the envelope's `reasons`, by dotted path. Derived payloads are written from
+plain maps, for speed; these structs are their contract, and a test reads every message through them.
 """
 
 from __future__ import annotations
 
 import msgspec
 
+from warehouse.clock import Micros
+from warehouse.metrics import TRADE_METRICS, WINDOWS
+from warehouse.metrics.imbalance import LEVELS
 from warehouse.records import Origin, TakerSide, TradeKind
 
 PriceSize = tuple[float, float]
 
 
-class Payload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Fields of every payload: which instrument at which venue."""
+class Envelope(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The fields before every payload.
 
+    `seq` counts without holes per `channel` and `epoch`; `prev` is the one sent before (`seq - prev - 1` were
+    superseded; `prev` other than the last one received means loss). `ts_event` is the newest venue time used,
+    `ts_recv` that of the input which caused the message, `ts_pub` the sending. `complete` is False when an input is
+    silent, holed, invalid or too old; `reasons` names every null field, and nothing else. `context_as_of` is the time
+    up to which the historical context holds, None where none was used.
+    """
+
+    v: int
+    channel: str
+    epoch: int
+    seq: int
+    prev: int
+    ts_event: Micros
+    ts_recv: Micros
+    ts_pub: Micros
+    source: str
+    complete: bool
+    reasons: dict[str, str]
+    context_as_of: Micros | None
     venue: str
     instrument: str
 
 
-class TradePrint(Payload, frozen=True, kw_only=True, gc=False):
-    """One market trade, seen from the taker. `trade_seq` is null where the venue's ids are not contiguous numbers."""
+class TradePrint(msgspec.Struct, frozen=True, gc=False):
+    """One market trade, seen from the taker. `trade_seq` is null (`UNSUPPORTED`) where ids are not contiguous."""
 
     trade_id: str
     trade_seq: int | None
@@ -33,12 +55,13 @@ class TradePrint(Payload, frozen=True, kw_only=True, gc=False):
     origin: Origin
 
 
-class Quote(Payload, frozen=True, kw_only=True, gc=False):
+class Quote(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Best bid and ask. `spread_bps` is relative to `mid_price`; `micro_price` is the size-weighted mid.
 
-    All are null with `ONE_SIDED` or `CROSSED` when the book is.
+    `basis` says whether it is the venue's own best-quote stream or the top of the kept book.
     """
 
+    basis: str
     best_bid: float | None
     best_bid_size: float | None
     best_ask: float | None
@@ -49,10 +72,11 @@ class Quote(Payload, frozen=True, kw_only=True, gc=False):
     spread_bps: float | None
 
 
-class Depth(Payload, frozen=True, kw_only=True, gc=False):
-    """Changes among the best levels of the book: new absolute sizes, best first. Size 0: no longer among them.
+class Depth(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Changes among the best levels of the book: new absolute sizes. Size 0: no longer among them.
 
-    `snapshot`: all levels, forget the earlier ones. `levels` is how many per side are followed.
+    `snapshot`: all levels, forget the earlier ones (empty while the book is invalid). `levels` is how many per side
+    are followed.
     """
 
     snapshot: bool
@@ -60,3 +84,55 @@ class Depth(Payload, frozen=True, kw_only=True, gc=False):
     update_id: int
     bids: list[PriceSize]
     asks: list[PriceSize]
+
+
+class CandleBar(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One bar of `[open_time, close_time)`. `progress` and `coverage` are fractions of it: elapsed, and known.
+
+    `corrected`: the venue's closed bar differed from the one published before and replaces it.
+    """
+
+    timeframe: str
+    open_time: Micros
+    close_time: Micros
+    open: float | None
+    high: float | None
+    low: float | None
+    close: float | None
+    volume: float | None
+    quote_volume: float | None
+    trade_count: int | None
+    taker_buy_volume: float | None
+    closed: bool
+    corrected: bool
+    progress: float
+    coverage: float
+
+
+SESSION = ("cvd", "cvd_quote", "buy_volume", "sell_volume", "trade_count", "delta_ratio", "vwap", "vwap_sd")
+"""Trade metrics that are also said of the UTC session: sums and averages, no returns."""
+
+BOOK_DEPTHS = ("book_imbalance", "depth_bid", "depth_ask", "depth_span_bps")
+"""Book metrics over the best 5, 10 and 20 levels."""
+
+FLOW_NAMES: tuple[str, ...] = (
+    *(f"{metric.spec.name}_{window}" for window in WINDOWS for metric in TRADE_METRICS),
+    *(f"{name}_session" for name in SESSION),
+    *(f"{name}_{levels}" for name in BOOK_DEPTHS for levels in LEVELS),
+)
+"""Fields of `orderflow` that are metrics; each is what `warehouse.metrics` says under the name before the suffix."""
+
+OrderFlow = msgspec.defstruct(
+    "OrderFlow",
+    [
+        ("window_end", Micros),
+        *((name, float | int | str | None) for name in FLOW_NAMES),
+        ("incomplete", list[str]),
+        ("quality", dict[str, dict[str, float]], msgspec.field(default_factory=dict)),
+    ],
+    kw_only=True,
+    frozen=True,
+)
+OrderFlow.__doc__ = """Windows of trades that end at `window_end` (the running second included), and the book's balance.
+
+`incomplete` says why `complete` is False. `quality` holds `coverage` and `n` of partly observed windows."""
