@@ -228,7 +228,7 @@ def klines(page: Klines, instrument: str, timeframe: str, ts_recv: Micros, serve
             closed=start * 1000 + length <= server,
             origin="rest",
         )
-        for start, opened, high, low, close, volume, turnover in reversed(page.list)
+        for start, opened, high, low, close, volume, turnover in reversed(page.rows)
     ]
 
 

@@ -27,6 +27,9 @@ Text = Annotated[str, Meta(min_length=1, max_length=64)]
 
 Level = tuple[Price, Size]
 
+Turnover = Annotated[float, Meta(ge=0, lt=1e18)]
+"""Quote units."""
+
 
 class TradeRow(msgspec.Struct, frozen=True, gc=False):
     """One execution of `publicTrade.BTCUSDT`; `S` is the taker's side, `i` a UUID on linear and digits on spot.
