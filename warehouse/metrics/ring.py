@@ -12,6 +12,7 @@ from typing import cast
 from warehouse.clock import Micros
 from warehouse.instruments import Grid
 from warehouse.metrics.base import Reason
+from warehouse.metrics.gaps import Gaps
 from warehouse.metrics.windows import ZERO, Bucket, Row, TradeWindow, fold
 
 LATENESS = 2
@@ -39,7 +40,7 @@ class TradeRing:
         self.grid = grid
         self.depth = depth
         self.late = 0
-        self.gaps: list[list[int]] = []
+        self.gaps = Gaps()
         self._size = depth + 1
         self._rows: list[Row] = [ZERO] * self._size
         self._second = -1
@@ -118,11 +119,11 @@ class TradeRing:
         self._low = _NO_LOW
         if now % DAY_SECONDS == 0:
             base = list(self._rows[now % self._size][:6])
-            whole = self._day_whole and not self._gapped(self._day, now)
+            whole = self._day_whole and not self.gaps.touch(self._day, now)
             self._previous = [b - a for a, b in zip(self._day_base, base, strict=True)] if whole else None
             self._day, self._day_base, self._day_whole = now, base, self._start <= now
         oldest = min(self._day, now - self.depth)
-        self.gaps = [gap for gap in self.gaps if gap[1] < 0 or gap[1] > oldest]
+        self.gaps.forget(oldest)
 
     # ------------------------------------------------------------------ late trades and gaps
 
@@ -130,7 +131,7 @@ class TradeRing:
         if second < self._start:
             return False
         behind = self._second - second
-        if behind > LATENESS and (behind >= self.depth or not self._repairing(second)):
+        if behind > LATENESS and (behind >= self.depth or not self.gaps.repairing(second)):
             self.late += 1
             return False
         amount = ticks * lots
@@ -195,32 +196,15 @@ class TradeRing:
 
     def gap(self, start: Micros, end: Micros | None = None) -> None:
         """Trades of `[start, end)` are missing; `end` None: nobody knows yet until when. Such windows answer `GAP`."""
-        stop = -1 if end is None else -(-end // 1_000_000)
-        self.gaps.append([start // 1_000_000, stop, 0])
+        self.gaps.open(start, end)
 
     def close_gap(self, end: Micros) -> None:
         """The open gaps end here, unrepaired."""
-        for gap in self.gaps:
-            if gap[1] < 0:
-                gap[1] = -(-end // 1_000_000)
+        self.gaps.close(end)
 
-    def heal(self, start: Micros, end: Micros | None = None) -> None:
-        """The trades missing in `[start, end)` have arrived or proved never to have been; `end` None: up to now.
-
-        Late trades of the healed stretch are still taken (those held back while it was being repaired).
-        """
-        first = start // 1_000_000
-        last = self._second + 1 if end is None else -(-end // 1_000_000)
-        for gap in self.gaps:
-            if gap[0] >= first and (gap[1] <= last or end is None):
-                gap[1] = max(gap[1], self._second + 1)
-                gap[2] = 1
-
-    def _repairing(self, second: int) -> bool:
-        return any(gap[0] <= second and (gap[1] < 0 or second < gap[1]) for gap in self.gaps)
-
-    def _gapped(self, first: int, end: int) -> bool:
-        return any(not gap[2] and gap[0] < end and (gap[1] < 0 or gap[1] > first) for gap in self.gaps)
+    def heal(self, start: Micros) -> None:
+        """What was missing since `start` has arrived, or never was; its late trades are still taken."""
+        self.gaps.heal(start, self._second)
 
     # ------------------------------------------------------------------ reading
 
@@ -272,7 +256,7 @@ class TradeRing:
         if first < known:
             reason = Reason.WARMUP
             coverage = max(0.0, min(1.0, (end - known) / seconds))
-        if self.gaps and self._gapped(first, end):
+        if self.gaps.touch(first, end):
             reason = Reason.GAP
         return self._difference(self._row(first), self._row(end), end, seconds, coverage, reason)
 
@@ -287,7 +271,7 @@ class TradeRing:
         if self._second < 0:
             return self._difference(ZERO, ZERO, end, 1, 0.0, Reason.WARMUP)
         reason = None if self._day_whole else Reason.WARMUP
-        if self.gaps and self._gapped(self._day, end):
+        if self.gaps.touch(self._day, end):
             reason = Reason.GAP
         coverage = 1.0 if self._day_whole else max(0.0, (end - self._start) / seconds)
         row = self._row(end)
@@ -351,7 +335,7 @@ class TradeRing:
         for minute in [*history._minutes, history._second - history._second % 60]:
             self._merge_extremes(minute, history.extremes(minute))
         self._minutes = {minute: self._minutes[minute] for minute in sorted(self._minutes)}
-        self.gaps = [*history.gaps, *self.gaps]
+        self.gaps.marks = [*history.gaps.marks, *self.gaps.marks]
         self.late += history.late
 
     def _merge_extremes(self, minute: int, extremes: tuple[int, int, int] | None) -> None:
@@ -388,7 +372,7 @@ class TradeRing:
         first = max(self._start, self._second - self.depth)
         row = self._row(first)
         return {
-            "second": self._second, "start": self._start, "late": self.late, "gaps": [list(gap) for gap in self.gaps],
+            "second": self._second, "start": self._start, "late": self.late, "gaps": self.gaps.state(),
             "first": first, "close": row[9], "buckets": list(self._buckets(first, self._second)),
             "running": self._open_bucket(), "minute": [self._first, self._high, self._low],
             "minutes": [[minute, *kept] for minute, kept in self._minutes.items()],
@@ -404,7 +388,7 @@ class TradeRing:
         lists = cast("dict[str, list[list[int]]]", state)
         flat = cast("dict[str, list[int]]", state)
         self._second, self._start, self.late = kept["second"], kept["start"], kept["late"]
-        self.gaps = [list(gap) for gap in lists["gaps"]]
+        self.gaps.marks = [list(mark) for mark in lists["gaps"]]
         self._load(kept["first"], kept["close"], {row[0]: row for row in lists["buckets"]}, flat["running"])
         self._first, self._high, self._low = flat["minute"]
         self._minutes = {row[0]: row[1:] for row in lists["minutes"]}

@@ -42,7 +42,7 @@ class Pivot(msgspec.Struct, frozen=True, gc=False):
     @property
     def weight(self) -> float:
         """1 for a fresh pivot that price left by two ATR; halves with every hundred bars of age."""
-        return 2.0 ** (-self.age / HALF_LIFE) * min(1.0, self.rejection / 2.0)
+        return float(2.0 ** (-self.age / HALF_LIFE)) * min(1.0, self.rejection / 2.0)
 
 
 class KeyLevel(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -46,7 +46,7 @@ def swings(
     """All swings in the order in which they became known, a high before a low of the same bar.
 
     Bar j is a high if its high is above all of the `left` bars before and not below any of the `right` after: of an
-    equal plateau the first bar wins, once. `length_us` is the timeframe, `atr` (in ticks, by bar) sets the band of equality.
+    equal plateau the first bar wins, once. `length_us` is the timeframe; `atr` (ticks, by bar) sets the equality band.
     """
     found: list[Swing] = []
     last: dict[str, int | None] = {"high": None, "low": None}

@@ -1,0 +1,185 @@
+"""What past trades and their volume by price say, for the context document: ring, profiles, zones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from warehouse.clock import DAY, MINUTE, Micros
+from warehouse.context import ProfileContext, ZoneContext
+from warehouse.instruments import Grid, Rules, timeframe_us
+from warehouse.metrics.bars import Bar
+from warehouse.metrics.base import Reason, Value
+from warehouse.metrics.ring import TradeRing
+from warehouse.structure.profile import Profile, bin_width, from_bars, from_counts, nodes, point_of_control, value_area
+from warehouse.structure.zones import zones
+
+RING_SECONDS = 1024
+MAX_BINS = 400
+PROFILE_TIMEFRAMES = ("1m", "3m", "5m", "15m")
+
+Print = tuple[Micros, int, int, bool]
+"""One market trade: ts_event, ticks, lots, whether the taker bought."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TradeHistory:
+    """Past market trades, ascending, known to be complete in `[complete_from, complete_to)`; none lies outside."""
+
+    trades: Iterable[Print]
+    complete_from: Micros
+    complete_to: Micros
+    last_trade_id: str | None = None
+
+
+@dataclass
+class Notes:
+    """Collects why fields are null, by path."""
+
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    def number(self, path: str, value: Value) -> float | None:
+        """The number, or None with its reason noted."""
+        if value.value is None:
+            self.reasons[path] = str(value.reason)
+            return None
+        return float(value.value)
+
+    def missing(self, path: str, reason: Reason | None) -> None:
+        """This field is null (`NO_HISTORY` unless told otherwise)."""
+        self.reasons[path] = str(reason or Reason.NO_HISTORY)
+
+
+def price(grid: Grid, ticks: float) -> float:
+    """Ticks, whole or not, as quote per base."""
+    return ticks * grid.tick_num / grid.tick_den
+
+
+def size(grid: Grid, lots: float) -> float:
+    """Lots, whole or not, as base units."""
+    return lots * grid.size_num / grid.size_den
+
+
+def profiles_of(
+    rules: Rules,
+    bars: Mapping[str, Sequence[Bar]],
+    daily_atr: float | None,
+    trades: TradeHistory | None,
+    as_of: Micros,
+    newest: Bar | None,
+    notes: Notes,
+) -> tuple[dict[str, ProfileContext], TradeRing | None, list[ZoneContext]]:
+    """Profiles by name, the ring of past trades, and the zones: one pass over the trades serves all."""
+    grid = rules.grid
+    width = bin_width(daily_atr, rules.tick) if daily_atr else None
+    today = as_of - as_of % DAY
+    spans = {
+        "day": (as_of - as_of % MINUTE - DAY, as_of - as_of % MINUTE),
+        "session": (today, as_of - as_of % MINUTE),
+        "previous_session": (today - DAY, today),
+    }
+    counts: dict[str, dict[int, float]] = {name: {} for name in spans}
+    ring = None
+    if trades is not None and trades.complete_to > trades.complete_from:
+        ring = _ring(grid, trades, width, spans, counts)
+    else:
+        notes.missing("ring", Reason.NO_HISTORY)
+    profiles: dict[str, ProfileContext] = {}
+    areas: list[ZoneContext] = []
+    for name, (start, end) in spans.items():
+        profile = None
+        over: Sequence[Bar] = ()
+        if width is not None and end > start:
+            whole = trades is not None and trades.complete_from <= start and trades.complete_to >= end
+            profile, over = _profile(bars, counts[name] if whole else None, width, start, end)
+        if profile is None or len(profile.volumes) > MAX_BINS:
+            notes.missing(f"profiles.{name}", Reason.NO_HISTORY)
+            continue
+        profiles[name] = _profile_context(profile, start, end, grid)
+        if not areas and name != "session" and newest is not None:
+            areas = _zones(profile, over, newest.close, grid)
+    if not areas:
+        notes.missing("zones", Reason.NO_HISTORY)
+    return profiles, ring, areas
+
+
+def _ring(
+    grid: Grid,
+    trades: TradeHistory,
+    width: int | None,
+    spans: Mapping[str, tuple[Micros, Micros]],
+    counts: dict[str, dict[int, float]],
+) -> TradeRing:
+    ring = TradeRing(grid, RING_SECONDS)
+    ring.start(trades.complete_from)
+    bounds = [(counts[name], start, end) for name, (start, end) in spans.items()]
+    cut = trades.complete_to // 1_000_000
+    for ts_event, ticks, lots, is_buy in trades.trades:
+        if ts_event // 1_000_000 < cut:
+            ring.add(ts_event, ticks, lots, is_buy)
+        if width is not None:
+            k = ticks // width
+            for bins, start, end in bounds:
+                if start <= ts_event < end:
+                    bins[k] = bins.get(k, 0) + lots
+    ring.advance(cut)
+    return ring
+
+
+def _profile(
+    bars: Mapping[str, Sequence[Bar]], counts: Mapping[int, float] | None, width: int, start: Micros, end: Micros
+) -> tuple[Profile | None, Sequence[Bar]]:
+    """From trades if they cover the span, else from the smallest timeframe whose bars do; with the bars of the span."""
+    covered: tuple[str, list[Bar]] | None = None
+    for timeframe in PROFILE_TIMEFRAMES:
+        length = timeframe_us(timeframe)
+        first, last = -(-start // length) * length, end - end % length
+        inside = [bar for bar in bars[timeframe] if first <= bar.open_time < last]
+        if inside and len(inside) == (last - first) // length:
+            covered = timeframe, inside
+            break
+    if counts is not None:
+        return from_counts(counts, width, "trades"), covered[1] if covered else ()
+    if covered is None:
+        return None, ()
+    return from_bars(covered[1], width, covered[0]), covered[1]
+
+
+def _profile_context(profile: Profile, start: Micros, end: Micros, grid: Grid) -> ProfileContext:
+    low, high, share = value_area(profile.volumes)
+    peaks, valleys = nodes(profile.volumes)
+
+    def edge(k: float) -> float:
+        return price(grid, (profile.first + k) * profile.width)
+
+    return ProfileContext(
+        start=start,
+        end=end,
+        source=profile.source,
+        bin_width=price(grid, profile.width),
+        first_bin=edge(0),
+        bins=[size(grid, volume) for volume in profile.volumes],
+        poc=edge(point_of_control(profile.volumes) + 0.5),
+        vah=edge(high + 1),
+        val=edge(low),
+        va_pct=share,
+        total=size(grid, sum(profile.volumes)),
+        hvn=[edge(k + 0.5) for k, _ in peaks],
+        lvn=[edge(k + 0.5) for k, _ in valleys],
+    )
+
+
+def _zones(profile: Profile, bars: Sequence[Bar], close: int, grid: Grid) -> list[ZoneContext]:
+    return [
+        ZoneContext(
+            low=price(grid, zone.low),
+            high=price(grid, zone.high),
+            centre=price(grid, zone.centre),
+            volume=size(grid, zone.volume),
+            share=zone.share,
+            strength=zone.strength,
+            role="SUPPORT" if close > zone.high else "RESISTANCE" if close < zone.low else "INSIDE",
+            tests=zone.tests,
+        )
+        for zone in zones(profile, bars)
+    ]
