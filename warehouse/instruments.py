@@ -128,7 +128,7 @@ class Grid:
     def ticks(self, price: float) -> int:
         """Price in whole ticks. Raises ValueError off the grid, for zero, negative, NaN and infinity."""
         scaled = price * self.tick_inv
-        if not 0.0 < scaled < 1e15:
+        if not 0.5 < scaled < 1e15:
             raise ValueError(f"price {price!r} is not a positive finite number")
         whole = round(scaled)
         if abs(scaled - whole) > 1e-4:

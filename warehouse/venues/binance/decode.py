@@ -44,6 +44,9 @@ def aggregates(rules: Rules, origin: Origin = "stream") -> Callable[[wire.AggTra
         price, size, number = row.p, row.q, row.a
         if row.f < 0:
             raise Priceless(number, row.T * 1000, "placeholder without a trade")
+        whole = lots(size)
+        if not whole:
+            raise ValueError(f"trade {number} has no size")
         return Trade(
             venue=VENUE,
             instrument=instrument,
@@ -55,7 +58,8 @@ def aggregates(rules: Rules, origin: Origin = "stream") -> Callable[[wire.AggTra
             size=size,
             taker_side="sell" if row.m else "buy",
             ticks=ticks(price),
-            lots=lots(size),
+            lots=whole,
+            rpi=row.nq == 0.0,
             first_fill=row.f,
             last_fill=row.l,
             origin=origin,
@@ -75,6 +79,9 @@ def fills(rules: Rules) -> Callable[[wire.RawTrade, Micros], Trade]:
         off_market = row.X != "MARKET"
         if off_market and (price == 0.0 or size == 0.0):
             raise Priceless(number, row.T * 1000, f"print of kind {row.X} without a price")
+        whole = lots(size)
+        if not whole:
+            raise ValueError(f"trade {number} has no size")
         return Trade(
             venue=VENUE,
             instrument=instrument,
@@ -86,7 +93,7 @@ def fills(rules: Rules) -> Callable[[wire.RawTrade, Micros], Trade]:
             size=size,
             taker_side="sell" if row.m else "buy",
             ticks=ticks(price),
-            lots=lots(size),
+            lots=whole,
             kind="off_market" if off_market else "market",
         )
 
@@ -100,6 +107,9 @@ def historical(rules: Rules) -> Callable[[wire.HistoricalTrade, Micros], Trade]:
     def read(row: wire.HistoricalTrade, ts_recv: Micros) -> Trade:
         if row.price == 0.0 and row.qty == 0.0:
             raise Priceless(row.id, row.time * 1000, "print without a price")
+        whole = lots(row.qty)
+        if not whole:
+            raise ValueError(f"trade {row.id} has no size")
         return Trade(
             venue=VENUE,
             instrument=instrument,
@@ -111,7 +121,7 @@ def historical(rules: Rules) -> Callable[[wire.HistoricalTrade, Micros], Trade]:
             size=row.qty,
             taker_side="sell" if row.isBuyerMaker else "buy",
             ticks=ticks(row.price),
-            lots=lots(row.qty),
+            lots=whole,
             rpi=row.isRPITrade,
             origin="rest",
         )

@@ -18,6 +18,12 @@ Price = Annotated[float, msgspec.Meta(gt=0, lt=1e15)]
 Size = Annotated[float, msgspec.Meta(ge=0, lt=1e18)]
 """Not negative and finite."""
 
+Id = Annotated[int, msgspec.Meta(ge=-1, lt=1 << 53)]
+"""Of a trade or an update; -1 where the venue means none."""
+
+Millis = Annotated[int, msgspec.Meta(ge=0, lt=100_000_000_000_000)]
+"""Milliseconds since the epoch. Microseconds, which spot sends on request, are too large to pass."""
+
 Body = TypeVar("Body")
 
 
@@ -35,13 +41,14 @@ class AggTrade(msgspec.Struct, gc=False):
     few rows of 2017 and 2018 are placeholders: an id, price and size 0, `f` and `l` -1.
     """
 
-    a: int
+    a: Id
     p: Size
     q: Size
-    f: int
-    l: int
-    T: int
+    f: Id
+    l: Id
+    T: Millis
     m: bool
+    nq: Size | None = None
 
 
 class RawTrade(msgspec.Struct, gc=False):
@@ -51,10 +58,10 @@ class RawTrade(msgspec.Struct, gc=False):
     "X":"MARKET","m":false}`
     """
 
-    t: int
+    t: Id
     p: Size
     q: Size
-    T: int
+    T: Millis
     m: bool
     X: str = "MARKET"
 
@@ -66,10 +73,10 @@ class HistoricalTrade(msgspec.Struct, gc=False):
     "isBuyerMaker":true,"isBestMatch":true}`; futures have `isRPITrade` instead of `isBestMatch`.
     """
 
-    id: int
+    id: Id
     price: Size
     qty: Size
-    time: int
+    time: Millis
     isBuyerMaker: bool
     isRPITrade: bool = False
 
@@ -80,12 +87,12 @@ class BookTicker(msgspec.Struct, gc=False):
     `{"u":400900217,"s":"BNBUSDT","b":"25.35190000","B":"31.21000000","a":"25.36520000","A":"40.66000000"}`
     """
 
-    u: int
+    u: Id
     b: Price
     B: Size
     a: Price
     A: Size
-    T: int = 0
+    T: Millis = 0
 
 
 class DepthUpdate(msgspec.Struct, gc=False):
@@ -95,22 +102,22 @@ class DepthUpdate(msgspec.Struct, gc=False):
     "a":[["0.0026","100"]]}`
     """
 
-    E: int
-    U: int
-    u: int
+    E: Millis
+    U: Id
+    u: Id
     b: list[tuple[Price, Size]]
     a: list[tuple[Price, Size]]
-    pu: int | None = None
-    T: int | None = None
+    pu: Id | None = None
+    T: Millis | None = None
 
 
 class DepthSnapshot(msgspec.Struct, gc=False):
     """REST `depth`: `{"lastUpdateId":1027024,"bids":[["4.0","431.0"]],"asks":[...]}`; futures add `E` and `T`."""
 
-    lastUpdateId: int
+    lastUpdateId: Id
     bids: list[tuple[Price, Size]]
     asks: list[tuple[Price, Size]]
-    T: int | None = None
+    T: Millis | None = None
 
 
 class Kline(msgspec.Struct, gc=False):
@@ -118,14 +125,14 @@ class Kline(msgspec.Struct, gc=False):
     taker-buy base volume `V`.
     """
 
-    t: int
+    t: Millis
     i: str
     o: Price
     c: Price
     h: Price
     l: Price
     v: Size
-    n: int
+    n: Id
     x: bool
     q: Size
     V: Size
@@ -134,7 +141,7 @@ class Kline(msgspec.Struct, gc=False):
 class KlineEvent(msgspec.Struct, gc=False):
     """`@kline_1m`: `{"e":"kline","E":1672515782136,"s":"BNBBTC","k":{"t":1672515780000,...,"x":false}}`."""
 
-    E: int
+    E: Millis
     k: Kline
 
 
@@ -143,15 +150,15 @@ class KlineRow(msgspec.Struct, array_like=True, gc=False):
     "1756.8","28.4","0"]`; `close_time` is the last millisecond of the bar.
     """
 
-    open_time: int
+    open_time: Millis
     open: Price
     high: Price
     low: Price
     close: Price
     volume: Size
-    close_time: int
+    close_time: Millis
     quote_volume: Size
-    trades: int
+    trades: Id
     taker_buy_base: Size
 
 
@@ -161,14 +168,14 @@ class FundingRow(msgspec.Struct, gc=False):
     """
 
     fundingRate: Annotated[float, msgspec.Meta(gt=-1e3, lt=1e3)]
-    fundingTime: int
+    fundingTime: Millis
     markPrice: str = ""
 
 
 class ServerTime(msgspec.Struct, gc=False):
     """`{"serverTime":1499827319559}`."""
 
-    serverTime: int
+    serverTime: Millis
 
 
 class Filter(msgspec.Struct):
