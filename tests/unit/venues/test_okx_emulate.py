@@ -15,7 +15,7 @@ from warehouse.clock import HOUR, MINUTE, SECOND
 from warehouse.records import BestQuote
 from warehouse.venues.okx import ENDPOINTS, NAME, emulated, symbol
 from warehouse.venues.okx.emulate import EmulatedOkx
-from warehouse.venues.okx.emulate_socket import EmulatedOkxConnection, stream_of
+from warehouse.venues.okx.emulate_socket import EmulatedOkxConnection
 from warehouse.venues.okx.render import number, wire_size
 
 
@@ -167,14 +167,6 @@ def test_swap_sizes_go_out_in_contracts() -> None:
     )  # fmt: skip
     row = json.loads(far.event(quote, NOW)[0])["data"][0]
     assert (row["bids"][0][1], row["asks"][0][1]) == ("7.35", "813.07")
-
-
-def test_streams_of_recorded_frames_are_named_like_subscriptions() -> None:
-    assert stream_of(b'{"arg":{"channel":"books","instId":"BTC-USDT"},"action":"update","data":[]}') == "books:BTC-USDT"
-    assert [stream_of(b) for b in (b"pong", b'{"event":"subscribe","arg":{"channel":"books","instId":"X"}}')] == [
-        "",
-        "",
-    ]
 
 
 class Client(ccxt.okx):  # type: ignore[misc]

@@ -14,6 +14,7 @@ from warehouse.clock import Micros
 from warehouse.instruments import Rules
 from warehouse.records import BookUpdate, SequenceGap, Trade
 from warehouse.venues.base import Dialect, Output
+from warehouse.venues.okx import render
 from warehouse.venues.okx.session import OkxSession, sessions
 
 AT_2022: Micros = 1_652_459_225_000_000
@@ -70,6 +71,49 @@ def test_a_changed_size_in_2022_is_a_gap_found_by_the_checksum() -> None:
     )
     assert seen["BTC-USDT"] == 1 + 5
     assert all(seen[name] == whole[name] for name in ("UNI-USD-PERP", "BTC-USD-220527-PERP"))
+
+
+def test_a_session_that_joins_a_tape_of_2022_late_starts_from_the_snapshot_it_is_given() -> None:
+    frames = capture_whole()
+    played = [output for output in play(session_2022(), frames) if isinstance(output, BookUpdate)]
+    whole: dict[str, tuple[dict[float, float], dict[float, float]]] = {}
+    joined, half = 0, len(frames) // 2
+    late = session_2022()
+    late.connected(frames[half][0])
+    seen: list[Output] = []
+    reference = session_2022()
+    reference.connected(frames[0][0])
+    for number, (at, frame) in enumerate(frames):
+        if number == half:
+            for rules in RULES_2022:
+                seen += late.receive(given(rules, *whole[rules.instrument]), at)
+        for output in reference.receive(frame, at):
+            if isinstance(output, BookUpdate):
+                bids, asks = whole.setdefault(output.instrument, ({}, {}))
+                if output.snapshot:
+                    bids.clear()
+                    asks.clear()
+                bids.update(output.bids)
+                asks.update(output.asks)
+        if number >= half:
+            seen += late.receive(frame, at)
+            joined += b'"books"' in frame[:40]
+    assert joined > 100
+    assert not [output for output in seen if isinstance(output, SequenceGap)]
+    assert len([output for output in seen if isinstance(output, BookUpdate)]) == 3 + joined
+    assert len(played) == 290
+
+
+def given(rules: Rules, bids: dict[float, float], asks: dict[float, float]) -> bytes:
+    """The snapshot that OKX's own side would send of this book."""
+    whole = BookUpdate(
+        venue="okx", instrument=rules.instrument, ts_event=AT_2022, ts_recv=AT_2022, snapshot=True, update_id=77,
+        bids=sorted([level for level in bids.items() if level[1]], reverse=True),
+        asks=sorted(level for level in asks.items() if level[1]),
+    )  # fmt: skip
+    arg = {"channel": "books", "instId": rules.symbol}
+    row = {**render.book(whole, 400), "checksum": 0, "prevSeqId": -1}
+    return msgspec.json.encode({"arg": arg, "action": "snapshot", "data": [row]})
 
 
 def capture_whole() -> list[tuple[Micros, bytes]]:

@@ -18,19 +18,10 @@ CHECKSUM_UNTIL: Micros = 1_782_172_800_000_000
 
 
 class TextBook(msgspec.Struct, gc=False):
-    """A book as price text to size text, and how many pushes have been counted."""
+    """A book as price text to size text."""
 
     bids: dict[str, str] = {}
     asks: dict[str, str] = {}
-    counter: int = 0
-
-    def number(self, row: BookRow) -> None:
-        """Give a row from before `seqId` the ids of its place. Raises ValueError for half a pair of ids."""
-        if row.seqId is None:
-            self.counter += 1
-            row.seqId, row.prevSeqId = self.counter, self.counter - 1
-        elif row.prevSeqId is None:
-            raise ValueError("a numbered books push carries prevSeqId")
 
     def take(self, row: DatedBookRow, *, snapshot: bool) -> bool:
         """Apply a push; False when the best 25 levels then contradict its checksum (0 or absent: nothing to check)."""
@@ -50,6 +41,15 @@ def read(frame: bytes) -> tuple[list[tuple[DatedBookRow, BookRow]], bool]:
     if push.action is msgspec.UNSET:
         raise ValueError("a books push says whether it is a snapshot")
     return [(row, _plain(row)) for row in push.data], push.action == "snapshot"
+
+
+def number(row: BookRow, last: int | None) -> None:
+    """Give a row from before `seqId` the ids of its place behind `last`. Raises ValueError for half a pair of ids."""
+    if row.seqId is None:
+        row.prevSeqId = last or 0
+        row.seqId = row.prevSeqId + 1
+    elif row.prevSeqId is None:
+        raise ValueError("a numbered books push carries prevSeqId")
 
 
 def _plain(row: DatedBookRow) -> BookRow:

@@ -254,7 +254,7 @@ class BookStream:
         out: list[Output] = []
         for texts, row in rows:
             now = self.now
-            now.texts.number(row)
+            dated.number(row, self.sequence.last)
             if (snapshot or now.phase == "live") and not now.texts.take(texts, snapshot=snapshot):
                 now.phase = "live"  # a snapshot that contradicts itself is a break like any other
                 why = f"the best 25 levels do not have the checksum {texts.checksum}"

@@ -10,7 +10,7 @@ from warehouse.clock import HOUR, SECOND, Micros
 from warehouse.instruments import Rules
 from warehouse.records import BestQuote, BookUpdate, Candle, Level, Record, Trade
 from warehouse.venues.base import MarketView
-from warehouse.venues.okx import render, wire
+from warehouse.venues.okx import render
 from warehouse.venues.okx.requests import BARS, BOOK_DEPTH
 from warehouse.venues.okx.wire import Arg
 
@@ -45,17 +45,6 @@ class Sent(msgspec.Struct):
 def stream_name(channel: str, symbol: str) -> str:
     """How a stream is named in `EmulatedConnection.streams`: `books:BTC-USDT`."""
     return f"{channel}:{symbol}"
-
-
-def stream_of(frame: bytes) -> str:
-    """The stream of a recorded frame, `books:BTC-USDT`; empty for acknowledgements, pongs and anything else."""
-    try:
-        message = wire.control.decode(frame)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return ""
-    if message.event or message.arg is None or message.data is msgspec.UNSET:
-        return ""
-    return stream_name(message.arg.channel, message.arg.instId)
 
 
 class EmulatedOkxConnection:
