@@ -139,9 +139,14 @@ class Emulator:
         return {venue: self.source.about(venue).dialect for venue in self.source.venues}
 
     def write_endpoints(self, path: Path) -> None:
-        """Write where everything is, whole or not at all, as JSON: `{realm, clock_offset_us, endpoints, dialects}`."""
+        """Write where everything is, whole or not at all, as JSON.
+
+        Its keys: `realm`, `clock_offset_us`, `instruments` (all that any venue lists), `endpoints`, `dialects`.
+        """
+        listed = (rule.instrument for venue in self.source.venues for rule in self.source.view(venue).rules())
         told = {
             "realm": "emulated",
+            "instruments": list(dict.fromkeys(listed)),
             "clock_offset_us": self.clock_offset_us,
             "endpoints": self.endpoints,
             "dialects": self.dialects,

@@ -7,13 +7,16 @@ depends on them being right, since everybody reads them from the emulated venue.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 import msgspec
 
 from warehouse.clock import Micros
 from warehouse.instruments import Listing, Market, Rules
+from warehouse.records import Trade
 from warehouse.venues import venue as venue_module
+from warehouse.venues.bybit.spelling import execution_id
 
 EPOCH: Micros = 1_577_836_800_000_000
 """2020-01-01: the first instant of every emulated history."""
@@ -82,6 +85,9 @@ _TABLE: dict[tuple[str, Market], tuple[tuple[str, str, str], ...]] = {
 
 EVENT_IDS = ("binance", "okx")
 """Venues whose book ids count events, so that one update spans several; elsewhere each update adds one."""
+
+NAMES: dict[str, Callable[[Trade, Market], str]] = {"bybit": execution_id}
+"""How a venue names an execution, where it does not just count."""
 
 
 def rules(listing: Listing) -> Rules:

@@ -11,11 +11,12 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from random import Random
-from uuid import UUID
+
+import msgspec
 
 from realtime.emulator.bars import Bar, Bars, merged, minute_of, start_of
 from realtime.emulator.flow import MARKET, Flow
-from realtime.emulator.listings import EPOCH, EVENT_IDS, listings, rules
+from realtime.emulator.listings import EPOCH, EVENT_IDS, NAMES, listings, rules
 from realtime.emulator.path import TILE, Path
 from realtime.emulator.zone import Print, Zone, between
 from warehouse.clock import HOUR, MINUTE, SECOND, Clock, Micros
@@ -80,12 +81,12 @@ class Market:
         ts, seq, ticks, signed_lots = print_
         fills = seq + seq // 3
         lots = abs(signed_lots)
-        return Trade(
+        trade = Trade(
             venue=self.rules.venue,
             instrument=self.rules.instrument,
             ts_event=ts,
             ts_recv=0,
-            trade_id=self._trade_id(seq),
+            trade_id=str(seq),
             trade_seq=seq,
             price=self._grid.price(ticks),
             size=self._grid.size(lots),
@@ -95,12 +96,8 @@ class Market:
             first_fill=fills if seq % 3 else fills - 1,
             last_fill=fills,
         )
-
-    def _trade_id(self, seq: int) -> str:
-        # Bybit names executions of derivatives by UUID; the others count.
-        if self.rules.venue == "bybit" and self.rules.market == "perp":
-            return str(UUID(bytes=sha256(f"{self._bars.key}:{seq}".encode()).digest()[:16]))
-        return str(seq)
+        name = NAMES.get(self.rules.venue)
+        return trade if name is None else msgspec.structs.replace(trade, trade_id=name(trade, self.rules.market))
 
     def _live_candle(self, minute: int, bar: Bar, closed: bool, now: Micros) -> Candle:
         return self.candle("1m", self.t0 + minute * MINUTE, bar, closed, now)

@@ -105,7 +105,7 @@ class Seeded:
             seed=self.market.seed,
         )
 
-    def subscribed(self, venue: str, streams: Sequence[str]) -> None:
+    def subscribed(self, venue: str, streams: Sequence[tuple[str, str]]) -> None:
         """Nothing waits for subscribers here."""
 
     def advance(self, now: Micros) -> Iterator[tuple[str, Record | Played]]:

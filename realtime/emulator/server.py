@@ -196,7 +196,8 @@ class VenueServer:
         """Tell every client that holds the stream."""
         for client in self.clients.values():
             if isinstance(happened, Played):
-                frames: Sequence[bytes] = (happened.frame,) if happened.stream in client.side.streams else ()
+                held = client.base == happened.base and happened.stream in client.side.streams
+                frames: Sequence[bytes] = (happened.frame,) if held else ()
             else:
                 frames = client.side.event(happened, now)
             self._push(client, frames, now)
@@ -210,6 +211,7 @@ class VenueServer:
                 client.socket.transport.abort()
 
     @property
-    def streams(self) -> list[str]:
-        """What all clients together are subscribed to."""
-        return list(dict.fromkeys(stream for client in self.clients.values() for stream in client.side.streams))
+    def streams(self) -> list[tuple[str, str]]:
+        """What all clients together are subscribed to, as (base, stream)."""
+        held = ((client.base, stream) for client in self.clients.values() for stream in client.side.streams)
+        return list(dict.fromkeys(held))

@@ -13,9 +13,11 @@ from warehouse.venues.base import Dialect, MarketView
 
 
 class Played(msgspec.Struct, frozen=True, gc=False):
-    """A recorded frame, to go as it is to the connections that hold `stream`."""
+    """A recorded frame, to go as it is to the connections on `base` that hold `stream` (two markets may name a stream
+    alike).
+    """
 
-    venue: str
+    base: str
     stream: str
     frame: bytes
 
@@ -56,8 +58,8 @@ class Source(Protocol):
 
     def view(self, venue: str) -> MarketView: ...
     def about(self, venue: str) -> About: ...
-    def subscribed(self, venue: str, streams: Sequence[str]) -> None:
-        """The streams now held by the connections of a venue."""
+    def subscribed(self, venue: str, streams: Sequence[tuple[str, str]]) -> None:
+        """What the connections of a venue now hold, as (base, stream)."""
         ...
 
     def advance(self, now: Micros) -> Iterable[tuple[str, Record | Played]]:

@@ -129,7 +129,8 @@ class Recorded:
         self._clock = clock
         self._deadline = tape.start + max(REST_ONLY, patience)
         self._views: dict[str, TapeView] = {}
-        self._wanted: dict[str, dict[str, None]] = {}
+        self._bases: dict[str, str] = {}
+        self._wanted: dict[str, dict[tuple[str, str], None]] = {}
         self._decodings: list[Decoding] = []
         self._ahead: Iterator[tuple[Micros, int, Entry]] = iter(())
         self._next: tuple[Micros, int, Entry] | None = None
@@ -138,6 +139,8 @@ class Recorded:
         """Read the recorded history and find out which streams there are."""
         rules = {name: self._rules(name) for name in self.venues}
         shelf = Shelf.read(self.tape.history, [rule for found in rules.values() for rule in found], self.tape.end)
+        self._decodings = [Decoding.of(reel.header) for reel in self.tape.reels]
+        self._bases = {name: side.base for one in self._decodings for name, side in one.sessions.items()}
         for name in self.venues:
             self._views[name] = TapeView(rules[name], shelf, self._clock, self.tape.start)
             dialect = self.about(name).dialect
@@ -145,7 +148,6 @@ class Recorded:
             heard = self._heard(name)
             asked = subscriptions(emulated, venue_module(name).sessions(rules[name], dialect), self.tape.start)
             self._wanted[name] = {stream: None for stream in asked if stream in heard}
-        self._decodings = [Decoding.of(reel.header) for reel in self.tape.reels]
         self._ahead = merge(*(_timed(number, reel) for number, reel in enumerate(self.tape.reels)), key=_when)
         self._next = next(self._ahead, None)
 
@@ -155,9 +157,10 @@ class Recorded:
     def _rules(self, venue: str) -> list[Rules]:
         return list({rule.instrument: rule for reel in self._of(venue) for rule in reel.header.rules}.values())
 
-    def _heard(self, venue: str) -> dict[str, None]:
-        frames = (entry.payload for reel in self._of(venue) for entry in reel.entries if entry.kind == Kind.FRAME)
-        return {stream: None for stream in map(stream_of, frames) if stream is not None}
+    def _heard(self, venue: str) -> dict[tuple[str, str], None]:
+        frames = (entry for reel in self._of(venue) for entry in reel.entries if entry.kind == Kind.FRAME)
+        found = ((self._bases.get(entry.source, ""), stream_of(entry.payload)) for entry in frames)
+        return {(base, stream): None for base, stream in found if stream is not None}
 
     def view(self, venue: str) -> TapeView:
         return self._views[venue]
@@ -174,7 +177,7 @@ class Recorded:
             tape=tuple(reel.path for reel in self._of(venue)),
         )
 
-    def subscribed(self, venue: str, streams: Sequence[str]) -> None:
+    def subscribed(self, venue: str, streams: Sequence[tuple[str, str]]) -> None:
         """Cross off what is subscribed; when nothing is left to wait for, frames flow."""
         for stream in streams:
             self._wanted[venue].pop(stream, None)
@@ -183,7 +186,7 @@ class Recorded:
         waiting = any(self._wanted.values())
         if not self.playing and now >= self.tape.start + REST_ONLY and (not waiting or now >= self._deadline):
             self.playing = True
-            log.info("tape_plays", late_us=now - self.tape.start, missing={k: list(v) for k, v in self._wanted.items()})
+            log.info("tape_plays", late_us=now - self.tape.start, missing=sum(map(len, self._wanted.values())))
         return self.playing
 
     def advance(self, now: Micros) -> Iterator[tuple[str, Record | Played]]:
@@ -198,7 +201,7 @@ class Recorded:
                 if isinstance(output, Trade | BookUpdate | BookInvalid | Candle):
                     view.take(output)
             if playing and entry.kind == Kind.FRAME and (stream := stream_of(entry.payload)) is not None:
-                yield decoding.venue, Played(decoding.venue, stream, entry.payload)
+                yield decoding.venue, Played(self._bases.get(entry.source, ""), stream, entry.payload)
         if self._next is None and not self.done:
             self.done = True
             log.info("tape_ended")
@@ -212,9 +215,9 @@ def _when(item: tuple[Micros, int, Entry]) -> Micros:
     return item[0]
 
 
-def subscriptions(emulated: EmulatedVenue, sessions: Sequence[Session], now: Micros) -> list[str]:
-    """The streams that these sessions would hold, found by letting them talk to the venue's side without a socket."""
-    held: dict[str, None] = {}
+def subscriptions(emulated: EmulatedVenue, sessions: Sequence[Session], now: Micros) -> list[tuple[str, str]]:
+    """The (base, stream) pairs that these sessions would hold: they talk to the venue's side, without a socket."""
+    held: dict[tuple[str, str], None] = {}
     for session in sessions:
         side = emulated.connect(session.base, session.path, {}, now)
         outputs = list(session.connected(now))
@@ -224,5 +227,5 @@ def subscriptions(emulated: EmulatedVenue, sessions: Sequence[Session], now: Mic
                     for answer in side.receive(output.frame, now):
                         session.receive(answer, now)
             outputs = list(session.tick(now + step * SECOND // 10))
-        held.update(dict.fromkeys(side.streams))
+        held.update({(session.base, stream): None for stream in side.streams})
     return list(held)

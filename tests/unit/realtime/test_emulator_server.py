@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -63,11 +66,11 @@ async def test_pages_by_id_run_from_history_into_live_trades() -> None:
 async def test_a_stream_goes_on_where_rest_ended() -> None:
     async with Emulator(msgspec.structs.replace(QUICK, rate=200.0)) as emulator:
         bases = emulator.endpoints["binance"]
-        async with connect(bases["ws_spot"] + "/ws/btcusdt@aggTrade", compression=None) as socket:
-            assert socket.response is not None
-            assert socket.response.headers["X-P9-Realm"] == "emulated"
-            first = msgspec.json.decode(await asyncio.wait_for(socket.recv(), 10))
-            frames = [first] + [msgspec.json.decode(await asyncio.wait_for(socket.recv(), 10)) for _ in range(20)]
+        async with connect(bases["ws_spot"] + "/ws/btcusdt@aggTrade", compression=None) as stream:
+            assert stream.response is not None
+            assert stream.response.headers["X-P9-Realm"] == "emulated"
+            first = msgspec.json.decode(await asyncio.wait_for(stream.recv(), 10))
+            frames = [first] + [msgspec.json.decode(await asyncio.wait_for(stream.recv(), 10)) for _ in range(20)]
             rows = await get(bases["rest_spot"] + "/api/v3/aggTrades", symbol="BTCUSDT", fromId=str(first["a"] - 5))
         seen = {row["a"]: (row["p"], row["q"], row["T"], row["m"]) for row in rows}
         assert [frame["a"] for frame in frames] == list(range(first["a"], first["a"] + 21))
@@ -79,13 +82,13 @@ async def listen(emulator: Emulator, session: Session, seconds: float) -> list[o
     """One of our own sessions on a plain socket: what it makes of the emulated venue."""
     bases, clock = emulator.endpoints[session.venue], emulator.clock
     said: list[object] = []
-    async with connect(bases[session.base] + session.path, compression=None) as socket, aiohttp.ClientSession() as http:
+    async with connect(bases[session.base] + session.path, compression=None) as stream, aiohttp.ClientSession() as http:
 
         async def obey(outputs: Any) -> None:
             for output in outputs:
                 said.append(output)
                 if isinstance(output, Send):
-                    await socket.send(output.frame.decode())
+                    await stream.send(output.frame.decode())
                 elif isinstance(output, Fetch):
                     async with http.get(bases[output.base] + output.path, params=output.query) as reply:
                         body = await reply.read()
@@ -97,14 +100,14 @@ async def listen(emulator: Emulator, session: Session, seconds: float) -> list[o
             await obey(session.tick(clock.now()))
             try:
                 async with asyncio.timeout(0.1):
-                    frame = await socket.recv(decode=False)
+                    frame = await stream.recv(decode=False)
             except TimeoutError:
                 continue
             await obey(session.receive(frame, clock.now()))
     return said
 
 
-@pytest.mark.parametrize("name", ["binance", "okx"])
+@pytest.mark.parametrize("name", ["binance", "bybit", "okx"])
 async def test_our_sessions_read_what_was_traded_without_a_gap(name: str, tmp_path: Path) -> None:
     options = msgspec.structs.replace(QUICK, venues=(name,), truth=tmp_path / "truth.jsonl")
     async with Emulator(options) as emulator:
@@ -116,7 +119,8 @@ async def test_our_sessions_read_what_was_traded_without_a_gap(name: str, tmp_pa
     assert [output for output in everything if isinstance(output, SequenceGap | Undecodable)] == []
     assert {"Trade", "BookUpdate", "BestQuote", "Candle"} <= {type(output).__name__ for output in everything}
     for rule in rules:
-        trades = [x for x in everything if isinstance(x, Trade) and x.instrument == rule.instrument]
+        live = [x for x in everything if isinstance(x, Trade) and x.origin == "stream"]
+        trades = [trade for trade in live if trade.instrument == rule.instrument]
         traded = [_of(trade) for trade in truth(options) if trade.instrument == rule.instrument]
         first = traded.index(_of(trades[0]))
         assert traded[first : first + len(trades)] == [_of(trade) for trade in trades]
@@ -149,13 +153,24 @@ def truth(options: Options) -> list[Trade]:
 
 async def test_a_client_that_does_not_read_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("realtime.emulator.server.QUEUE", 50)
-    async with Emulator(msgspec.structs.replace(QUICK, rate=10_000.0)) as emulator:
-        names = "/".join(f"{coin}usdt@{kind}" for coin in ("btc", "eth", "sol") for kind in ("aggTrade", "bookTicker"))
-        async with connect(
-            emulator.endpoints["binance"]["ws_spot"] + "/stream?streams=" + names, compression=None, max_queue=2
-        ) as socket:
-            async with asyncio.timeout(20):
-                await socket.wait_closed()
+    async with Emulator(msgspec.structs.replace(QUICK, rate=2000.0)) as emulator:
+        address = urlsplit(emulator.endpoints["binance"]["ws_spot"])
+        names = "/".join(f"{coin}usdt@{kind}" for coin in ("btc", "eth", "sol") for kind in ("depth", "bookTicker"))
+        request = f"GET /stream?streams={names} HTTP/1.1\r\nHost: {address.netloc}\r\nUpgrade: websocket\r\n"
+        request += "Connection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect((address.hostname, address.port))
+            client.sendall(f"{request}Sec-WebSocket-Version: 13\r\n\r\n".encode())
+            server = emulator.servers["binance"]
+            await until(lambda: bool(server.clients))
+            await until(lambda: not server.clients)
+
+
+async def until(true: Callable[[], bool], seconds: float = 30.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not true():  # noqa: ASYNC110 the other side is a socket, which sets no event
+            await asyncio.sleep(0.01)
 
 
 async def test_the_endpoints_file_tells_a_caller_everything(tmp_path: Path) -> None:
@@ -165,6 +180,7 @@ async def test_the_endpoints_file_tells_a_caller_everything(tmp_path: Path) -> N
         told = msgspec.json.decode((tmp_path / "endpoints.json").read_bytes())
         assert told["endpoints"] == emulator.endpoints
         assert told["clock_offset_us"] == -5 * SECOND
+        assert told["instruments"][:2] == ["BTC-USDT", "ETH-USDT"]
         assert told["dialects"] == {"binance": {"streams": None, "at": None}}
         served = await get(emulator.endpoints["binance"]["rest_spot"] + "/api/v3/time")
         assert abs(served["serverTime"] * 1000 + 5 * SECOND - SystemClock(0).now()) < 2 * SECOND
