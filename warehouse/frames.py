@@ -110,6 +110,18 @@ def checked(declared: Table, data: pl.DataFrame, *, unique: bool = True) -> pl.D
     return data
 
 
+def sound(declared: Table, data: pl.DataFrame) -> pl.DataFrame:
+    """The rows that keep every promise `checked` would ask of them, the first of each key."""
+    for name, kind, nullable in declared.columns:
+        if not nullable:
+            data = data.filter(pl.col(name).is_not_null())
+        if kind == "float":
+            data = data.filter(pl.col(name).is_finite().fill_null(True))
+    for check in declared.checks:
+        data = data.filter(pl.sql_expr(check).fill_null(True))
+    return data if declared.ledger else data.unique(list(declared.key), keep="first", maintain_order=True)
+
+
 def _refuse(declared: Table, check: str, rows: pl.DataFrame) -> None:
     raise DataError(declared.name, check, rows.head(SAMPLE).to_dicts())
 

@@ -66,6 +66,7 @@ class Lake:
                 f"the lake at {self.root} holds {found} data and this process is {realm}; "
                 "choose another lake.root, emulated and live data are never mixed"
             )
+        self.realm = found
         self._local = local()
 
     def _mark(self, realm: str) -> str:
@@ -163,6 +164,11 @@ class Lake:
 
         return self._retry(name, go)
 
+    def advance(self, name: str, positions: Mapping[str, int]) -> None:
+        """Commit positions without rows, so that a quiet table does not hold its reader back after a restart."""
+        empty = frame(table(name), [])
+        self._retry(name, lambda held: self._write(name, held, empty, positions=positions))
+
     def position(self, name: str, app_id: str) -> int | None:
         """The version last committed under `app_id`, None before the first."""
         found = self.handle(name).transaction_version(app_id)
@@ -223,25 +229,26 @@ class Lake:
         data: pl.DataFrame,
         change: Callable[[pl.DataFrame], pl.DataFrame | None],
         positions: Mapping[str, int] | None = None,
-    ) -> None:
+    ) -> bool:
         """Replace what stands in the range of `data` (its instruments and span of time) by `change(what stands there)`.
 
         `change` gets the rows of the version that is replaced, may be called again when another writer was faster, and
-        returns None to leave them. One commit, which carries `positions`.
+        returns None to leave them (False is returned then). One commit, which carries `positions`.
         """
         declared = table(name)
         scope = {column: sorted(data[column].unique()) for column in SCOPE if column in declared.key}
         low, high = instant(data[declared.time].min()), instant(data[declared.time].max()) + 1
         where = condition(declared, scope, low, high)
 
-        def go(held: DeltaTable) -> None:
+        def go(held: DeltaTable) -> bool:
             known = select(declared, pl.scan_delta(held, storage_options=self.storage_options), scope, low, high)
             rows = change(known.collect())
             if rows is not None:
                 self._write(name, held, rows, where=where, positions=positions)
+            return rows is not None
 
         with self.exclusive(name):
-            self._retry(name, go)
+            return self._retry(name, go)
 
     def _write(
         self,
@@ -287,15 +294,19 @@ class Lake:
         """Hold other processes' replacements of this table off while reading and writing it.
 
         A file lock, so it holds between processes of one machine; on an object store Delta's own conflict detection
-        is what remains. Not re-entrant.
+        is what remains. Re-entrant within a thread.
         """
-        if not self.local:
+        held: list[str] = self._local.__dict__.setdefault("locks", [])
+        if not self.local or name in held:
             yield
             return
-        path = Path(self.root) / f"_lock_{name}"
-        with path.open("w") as file:
+        with (Path(self.root) / f"_lock_{name}").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+            held.append(name)
+            try:
+                yield
+            finally:
+                held.remove(name)
 
     # Reading
 
@@ -320,12 +331,14 @@ class Lake:
         end: Micros | None = None,
         match: Mapping[str, str] | None = None,
     ) -> pl.DataFrame:
-        """Rows with the table's time column in `[start, end)`, ascending; None asks for all."""
+        """Rows with the table's time column in `[start, end)`, ascending, then as known; None asks for all."""
         declared = table(name)
         asked = {"venue": venue, "instrument": instrument, **(match or {})}
         equal = {column: [wanted] for column, wanted in asked.items() if wanted is not None}
         rows = select(declared, self.scan(name), equal, start, end)
-        return rows.sort(declared.time, maintain_order=True).collect()
+        known = [column.name for column in declared.columns]
+        order = [name for name in (declared.time, "ts_recv", "log_seq") if name in known]
+        return rows.sort(order, maintain_order=True).collect()
 
     def rows(self, name: str, **where: object) -> list[msgspec.Struct]:
         """`read`, as the table's records."""

@@ -1,0 +1,104 @@
+"""`p9 sql`: ask the lake."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    import duckdb
+
+ROWS = 200
+"""A table on a terminal shows so many rows; the other formats show all."""
+
+
+@click.command()
+@click.argument("query", required=False)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "json", "parquet"]),
+    help="Default: table on a terminal, csv into a pipe. parquet needs --output.",
+)
+@click.option("--output", "-o", type=click.Path(dir_okay=False), help="Write to this file instead.")
+@click.option("--config", type=click.Path(), help="Configuration file (else P9_CONFIG).")
+def sql(query: str | None, form: str | None, output: str | None, config: str | None) -> None:
+    """Ask the lake in SQL, with QUERY as an argument or on standard input.
+
+    Tables: trades, candles, funding, gaps, seams, coverage, ...; marts: ohlcv('BTC-USDT', '1h', 24), cvd, vwap,
+    seams_latest, gaps_open, freshness, coverage_matrix, ... `SHOW TABLES` lists them. Times are UTC.
+    """
+    import duckdb
+
+    from configs.load import load
+    from warehouse.reading import connect
+
+    text = query or ("" if sys.stdin.isatty() else sys.stdin.read())
+    if not text.strip():
+        raise click.UsageError('no query. Write p9 sql "SELECT ... FROM trades", or pipe one in.')
+    chosen = form or ("csv" if output or not sys.stdout.isatty() else "table")
+    if chosen == "parquet" and not output:
+        raise click.UsageError("parquet is not text: name a file with --output.")
+    settings = load(config)
+    connection = connect(settings.lake_root, settings.lake.storage_options)
+    try:
+        found = connection.sql(text)
+        if found is not None:
+            _write(connection, found, chosen, output)
+    except duckdb.Error as error:
+        raise click.ClickException(f"{error}\n'p9 sql \"SHOW TABLES\"' lists tables and marts.") from None
+
+
+def _write(
+    connection: duckdb.DuckDBPyConnection, found: duckdb.DuckDBPyRelation, form: str, output: str | None
+) -> None:
+    if form == "parquet":
+        found.write_parquet(str(output))
+        return
+    if form == "table":
+        _table(found)
+        return
+    target = open(output, "w", newline="") if output else sys.stdout  # noqa: SIM115, PTH123
+    try:
+        _csv(found, target) if form == "csv" else _json(found, target)
+    finally:
+        if output:
+            target.close()
+
+
+def _table(found: duckdb.DuckDBPyRelation) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(box=None, header_style="bold")
+    numeric = ("INT", "DOUBLE", "FLOAT", "DECIMAL")
+    for name, kind in zip(found.columns, found.types, strict=True):
+        shown.add_column(name, justify="right" if any(word in str(kind) for word in numeric) else "left")
+    rows = found.limit(ROWS + 1).fetchall()
+    for row in rows[:ROWS]:
+        shown.add_row(*[_text(cell) for cell in row])
+    console = Console()
+    console.print(shown)
+    if len(rows) > ROWS:
+        console.print(f"... the first {ROWS} rows; --format csv shows all")
+
+
+def _text(cell: object) -> str:
+    return "-" if cell is None else str(cell)
+
+
+def _csv(found: duckdb.DuckDBPyRelation, target: object) -> None:
+    import csv
+
+    writer = csv.writer(target)  # type: ignore[arg-type]
+    writer.writerow(found.columns)
+    writer.writerows(found.fetchall())
+
+
+def _json(found: duckdb.DuckDBPyRelation, target: object) -> None:
+    import json
+
+    for row in found.fetchall():
+        print(json.dumps(dict(zip(found.columns, row, strict=True)), default=str), file=target)  # type: ignore[call-overload]

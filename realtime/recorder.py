@@ -1,0 +1,345 @@
+"""The recorder: its own process, that tails all journals and commits their rows to the lake exactly once.
+
+Every table has its own position in every journal, committed with its rows, so a killed recorder goes on at the smallest
+and each table takes only what is above its own. Trades are committed each few seconds in one commit for all venues,
+gaps at once. Between commits it keeps the house: certificates of the seams, coverage, compaction, sealed segments.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from threading import Event
+from typing import TextIO
+
+import msgspec
+import polars as pl
+import redis
+import structlog
+
+from realtime.decoding import Decoding
+from realtime.recording.landing import Landing
+from realtime.recording.reader import REMEMBERED, TABLES, Begun, GapRow, JournalReader, Known, TradeRow
+from realtime.recording.seams import Seams
+from realtime.recording.segments import tidy
+from warehouse import keys
+from warehouse.clock import HOUR, MINUTE, SECOND, Clock, Micros, monotonic
+from warehouse.errors import ConfigError
+from warehouse.journal import Header
+from warehouse.store import Lake
+from warehouse.tables import Coverage
+
+log = structlog.get_logger()
+
+LIVE = ("trades", "gaps", "coverage", "seams", "overlaps")
+"""The tables whose upkeep is the recorder's."""
+
+READ = 20_000
+"""Entries read at once from one journal, so that a long backlog stays bounded in memory."""
+
+HEALTH_TTL_S = 5
+
+
+class RecorderOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What a recorder is told. `journals` are the folders by venue; `commit_us` and `commit_rows` bound a batch of
+    trades; times in microseconds.
+    """
+
+    journals: dict[str, Path]
+    bus_url: str | None = None
+    commit_us: Micros = 15 * SECOND
+    commit_rows: int = 50_000
+    poll_s: float = 0.2
+    coverage_us: Micros = MINUTE
+    upkeep_us: Micros = 5 * MINUTE
+    retention_us: Micros = 24 * HOUR
+    retention_bytes: int = 10 << 30
+
+
+class Recorder:
+    """One per lake; a lock refuses a second. `stop` ends `run` after a last commit."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        options: RecorderOptions,
+        clock: Clock,
+        decode: Callable[[Header], Decoding] = Decoding.of,
+    ) -> None:
+        self.lake = lake
+        self.options = options
+        self.clock = clock
+        self.stop = Event()
+        self.landing = Landing(lake)
+        self.seams = Seams(lake, clock)
+        self.readers = {
+            venue: JournalReader(folder, lake.realm, self._known, decode) for venue, folder in options.journals.items()
+        }
+        self.commits = 0
+        self._bus = redis.Redis.from_url(options.bus_url, socket_timeout=2) if options.bus_url else None
+        self._bus_down = False
+        self._trades: list[TradeRow] = []
+        self._gaps: list[GapRow] = []
+        self._positions: dict[str, dict[str, int]] = {table: {} for table in TABLES}
+        self._intervals: dict[tuple[str, str, Micros], Coverage] = {}
+        self._due: dict[str, float] = {}
+        self._said: dict[str, bytes] = {}
+
+    def run(self) -> None:
+        """Record until `stop` is set. Raises ConfigError when another recorder has this lake."""
+        lock = self._lock()
+        try:
+            for name in LIVE:
+                self.lake.handle(name)
+            log.info("recorder_started", lake=self.lake.root, venues=list(self.readers))
+            while not self.stop.is_set():
+                if not self.step():
+                    self.stop.wait(self.options.poll_s)
+            self.finish()
+        finally:
+            lock.close()
+
+    def step(self) -> bool:
+        """One round over all journals; True when there is more to read at once."""
+        busy = False
+        for venue, reader in self.readers.items():
+            found = reader.read(READ)
+            busy = busy or found.entries > 0
+            if found.begun:
+                self._begin(reader, found.begun)
+            if found.trades:
+                self._trades += found.trades
+                self._positions["trades"][reader.app("trades")] = found.trades[-1].log_seq
+            if found.gaps:
+                self._gaps += found.gaps
+                self._positions["gaps"][reader.app("gaps")] = found.gaps[-1].log_seq
+            if found.reconnected or found.gaps:
+                self.seams.again(venue)
+            if len(self._trades) >= self.options.commit_rows:
+                self.commit()
+        if self._gaps:
+            self._sync()
+            self._commit_gaps()
+        if self._is_due("commit", self.options.commit_us / SECOND):
+            self.commit()
+            self._look()
+        if self._is_due("report", 1.0):
+            self._report()
+        if self._is_due("certificates", 60.0):
+            self._said.clear()
+            self._say()
+        if self._is_due("coverage", self.options.coverage_us / SECOND):
+            self._extend()
+        if self._is_due("upkeep", self.options.upkeep_us / SECOND, first=False):
+            self.keep_house()
+        return busy
+
+    def finish(self) -> None:
+        """Commit all that was read, and say up to where."""
+        self.commit()
+        self._extend()
+        self._mark()
+        self._look()
+        self._report()
+        log.info("recorder_stopped", rows=self.landing.rows, commits=self.commits)
+
+    def commit(self) -> None:
+        """Commit the waiting trades of all venues in one version, with the journals on disk before."""
+        if not self._trades:
+            return
+        self._sync()
+        rows, self._trades = self._trades, []
+        positions, self._positions["trades"] = self._positions["trades"], {}
+        self.landing.trades(rows, positions, self.clock.now())
+        self._committed("trades", positions)
+
+    def _commit_gaps(self) -> None:
+        rows, self._gaps = self._gaps, []
+        positions, self._positions["gaps"] = self._positions["gaps"], {}
+        self.landing.gaps(rows, positions)
+        self._committed("gaps", positions)
+
+    def _committed(self, table: str, positions: Mapping[str, int]) -> None:
+        self.commits += 1
+        for reader in self.readers.values():
+            if (at := positions.get(reader.app(table))) is not None:
+                reader.positions[table] = at
+
+    def _sync(self) -> None:
+        for reader in self.readers.values():
+            reader.sync()
+
+    # What the lake knows of a journal
+
+    def _known(self, header: Header) -> Known:
+        """Positions, recorded intervals and latest ids of a journal, from the lake."""
+        positions = {table: self.lake.position(table, f"{header.journal_id}/{table}") or 0 for table in TABLES}
+        starts: dict[str, Micros] = {}
+        for row in self.lake.rows("coverage", venue=header.venue, match={"dataset": "trades", "origin": "stream"}):
+            if isinstance(row, Coverage) and row.source == header.journal_id:
+                self._intervals[row.venue, row.instrument, row.start] = row
+                starts[row.instrument] = min(row.start, starts.get(row.instrument, row.start))
+        for instrument, start in starts.items():
+            self.seams.watch(header.venue, instrument, start)
+        self.seams.remember()
+        return Known(positions, starts, self._latest_ids(header.venue, starts))
+
+    def _latest_ids(self, venue: str, starts: Mapping[str, Micros]) -> dict[str, list[str]]:
+        """The last recorded trade ids of each instrument, oldest first: the memory of the duplicate filter."""
+        if not starts:
+            return {}
+        rows = self.lake.scan("trades").filter((pl.col("venue") == venue) & pl.col("log_seq").is_not_null())
+        days = rows.select(pl.col("date").max()).collect().item()
+        if days is None:
+            return {}
+        recent = rows.filter(pl.col("date") >= pl.lit(days).dt.offset_by("-1d")).select(
+            "instrument", "trade_id", "log_seq"
+        )
+        found: dict[str, list[str]] = {}
+        for instrument, trade_id in recent.sort("log_seq").select("instrument", "trade_id").collect().iter_rows():
+            found.setdefault(instrument, []).append(trade_id)
+        return {instrument: ids[-REMEMBERED:] for instrument, ids in found.items()}
+
+    def _begin(self, reader: JournalReader, begun: list[Begun]) -> None:
+        """Say at once that an interval is recorded from here on: flows leave it alone."""
+        now = self.clock.now()
+        source = reader.header.journal_id if reader.header else ""
+        rows = [
+            Coverage(
+                dataset="trades",
+                venue=one.venue,
+                instrument=one.instrument,
+                start=one.start,
+                end=max(one.start, reader.ts_recv),
+                origin="stream",
+                source=source,
+                first_id=one.first_id,
+                first_seq=one.first_seq,
+                ts_recv=now,
+            )
+            for one in begun
+        ]
+        self.lake.append("coverage", rows)
+        for row in rows:
+            self._intervals[row.venue, row.instrument, row.start] = row
+            self.seams.watch(row.venue, row.instrument, row.start)
+
+    def _extend(self) -> None:
+        """Say up to where the recorded intervals of the journals now read have grown."""
+        now = self.clock.now()
+        rows = []
+        for key, kept in self._intervals.items():
+            reader = self.readers.get(kept.venue)
+            grown = reader is not None and reader.header is not None and reader.header.journal_id == kept.source
+            if reader is not None and grown and reader.ts_recv > kept.end:
+                rows.append(msgspec.structs.replace(kept, end=reader.ts_recv, ts_recv=now))
+                self._intervals[key] = rows[-1]
+        if rows:
+            self.lake.append("coverage", rows)
+
+    # House-keeping
+
+    def keep_house(self) -> None:
+        """Raise the positions of quiet tables, compact the live tables, seal and drop old segments."""
+        self._mark()
+        for name in LIVE:
+            self.lake.upkeep(name)
+        for reader in self.readers.values():
+            tidy(
+                reader.folder,
+                min(reader.positions.values(), default=0),
+                self.clock.now(),
+                self.options.retention_us,
+                self.options.retention_bytes,
+            )
+
+    def _mark(self) -> None:
+        """Commit what has been read as each table's position, though it brought no row."""
+        self.commit()
+        for table in TABLES:
+            raised = {
+                reader.app(table): reader.done
+                for reader in self.readers.values()
+                if reader.header is not None and reader.done > reader.positions.get(table, 0)
+            }
+            if raised:
+                self._sync()
+                self.lake.advance(table, raised)
+                self._committed(table, raised)
+
+    def _look(self) -> None:
+        for certificate in self.seams.look():
+            log.info(
+                "seam",
+                venue=certificate.venue,
+                instrument=certificate.instrument,
+                state=certificate.state,
+                reason=certificate.reason,
+            )
+        self._say()
+
+    def _say(self) -> None:
+        """Set the certificates on the bus, each when it changed."""
+        for one in self.seams.certificates:
+            key, payload = keys.seam(one.venue, one.instrument), msgspec.msgpack.encode(one)
+            if self._said.get(key) != payload and self._set(key, payload):
+                self._said[key] = payload
+
+    def _report(self) -> None:
+        """What this process says of itself, for the board."""
+        now = self.clock.now()
+        report = {
+            "process": "recorder",
+            "now": now,
+            "commits": self.commits,
+            "rows": self.landing.rows,
+            "refused": self.landing.refused,
+            "claimed": self.landing.claimed,
+            "pending": len(self._trades),
+            "journals": {
+                venue: {
+                    "log_seq": reader.done,
+                    "committed": dict(reader.positions),
+                    "lag_us": now - reader.ts_recv if reader.ts_recv else None,
+                }
+                for venue, reader in self.readers.items()
+            },
+            "seams": {f"{one.venue}:{one.instrument}": one.state for one in self.seams.certificates},
+        }
+        self._set(keys.health("recorder"), msgspec.json.encode(report), HEALTH_TTL_S)
+
+    def _set(self, key: str, payload: bytes, ttl_s: int | None = None) -> bool:
+        if self._bus is None:
+            return False
+        try:
+            self._bus.set(key, payload, ex=ttl_s)
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            if not self._bus_down:
+                log.warning("bus_unreachable", error=str(error))
+            self._bus_down = True
+            return False
+        self._bus_down = False
+        return True
+
+    def _is_due(self, what: str, every_s: float, *, first: bool = True) -> bool:
+        now = monotonic()
+        if what not in self._due:
+            self._due[what] = now + every_s
+            return first
+        if now < self._due[what]:
+            return False
+        self._due[what] = now + every_s
+        return True
+
+    def _lock(self) -> TextIO:
+        """One recorder per lake: two would commit every row twice."""
+        home = Path(self.lake.root) if self.lake.local else next(iter(self.options.journals.values())).parent
+        home.mkdir(parents=True, exist_ok=True)
+        file = (home / "_recorder.lock").open("w")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise ConfigError(f"another recorder writes the lake {self.lake.root}; stop it first") from None
+        return file

@@ -1,0 +1,236 @@
+"""One venue's journal as rows: the tail of its files, decoded by the same sessions as in the worker.
+
+A row's position is the `log_seq` of its entry. Entries at or below a table's committed position are decoded too, since
+sessions remember, but give that table no row. Reading starts one segment before the first entry that is needed: what a
+session was holding back when a segment began is settled by its end.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from realtime.decoding import Decoding
+from realtime.recording.segments import opening_of
+from realtime.tape import Tail, segments
+from warehouse.clock import SECOND, Micros
+from warehouse.errors import ConfigError
+from warehouse.instruments import Rules
+from warehouse.journal import Entry, Header, Kind, Segment
+from warehouse.metrics.ring import LATENESS
+from warehouse.records import Connected, SequenceGap, Trade
+
+REMEMBERED = 20_000
+"""So many trade ids per instrument are remembered, to drop repeats."""
+
+TABLES = ("trades", "gaps")
+"""What a journal's rows go to; each table has its own position."""
+
+
+class TradeRow(msgspec.Struct, frozen=True, gc=False):
+    """A trade with its place in the journal. `late`: after its second was closed, so that no live window holds it."""
+
+    trade: Trade
+    log_seq: int
+    late: bool
+
+
+class GapRow(msgspec.Struct, frozen=True, gc=False):
+    """A state of a gap with its place in the journal."""
+
+    gap: SequenceGap
+    log_seq: int
+
+
+class Begun(msgspec.Struct, frozen=True, gc=False):
+    """The first trade of an instrument that this journal holds, or an older one that came after it."""
+
+    venue: str
+    instrument: str
+    start: Micros
+    first_id: str
+    first_seq: int | None
+
+
+class Found(msgspec.Struct):
+    """What one reading brought. `reconnected` says that a connection came up: seams must be looked at again."""
+
+    trades: list[TradeRow] = []
+    gaps: list[GapRow] = []
+    begun: list[Begun] = []
+    reconnected: bool = False
+    entries: int = 0
+
+
+class Known(msgspec.Struct):
+    """What the lake already has of one journal: positions by table, recorded intervals' starts and latest ids by
+    instrument.
+    """
+
+    positions: dict[str, int]
+    starts: dict[str, Micros]
+    ids: dict[str, list[str]]
+
+
+Ask = Callable[[Header], Known]
+
+
+class JournalReader:
+    """Follows one venue's journal folder. `ask` is called when a journal is met for the first time."""
+
+    def __init__(
+        self,
+        folder: Path,
+        realm: str | None,
+        ask: Ask,
+        decode: Callable[[Header], Decoding] = Decoding.of,
+    ) -> None:
+        self.folder = folder
+        self.header: Header | None = None
+        self.positions: dict[str, int] = {}
+        self.ts_recv: Micros = 0
+        self._realm = realm
+        self._ask = ask
+        self._decode = decode
+        self._tail: Tail | None = None
+        self._segment: Segment | None = None
+        self._decoding: Decoding | None = None
+        self._starts: dict[str, Micros] = {}
+        self._seen: dict[str, dict[str, None]] = {}
+        self._second = 0
+        self._newest: dict[str, int] = {}
+        self._unsynced: dict[Path, None] = {}
+
+    @property
+    def done(self) -> int:
+        """The `log_seq` up to which everything has been read."""
+        return self._tail.next_seq - 1 if self._tail is not None else 0
+
+    def app(self, table: str) -> str:
+        """The name under which this journal's position in a table is committed."""
+        return f"{self.header.journal_id if self.header else ''}/{table}"
+
+    def read(self, limit: int) -> Found:
+        """The rows of up to about `limit` further entries. Raises ConfigError for a journal of the other realm."""
+        found = Found()
+        if self._tail is None and not self._open():
+            return found
+        assert self._tail is not None
+        entries = self._tail.read(limit)
+        if self._tail.segment is not None and self._tail.segment is not self._segment:
+            self._enter(self._tail.segment)
+        if entries and self._tail.path is not None:
+            self._unsynced[self._tail.path] = None
+        for seq, entry in entries:
+            self._take(seq, entry, found)
+        found.entries = len(entries)
+        return found
+
+    def sync(self) -> None:
+        """Flush what was read to disk, so that the lake is never ahead of the journal after a power failure."""
+        for path in self._unsynced:
+            try:
+                descriptor = os.open(path, os.O_RDONLY)
+            except FileNotFoundError:
+                continue  # sealed since: that flushed it
+            try:
+                os.fdatasync(descriptor)
+            finally:
+                os.close(descriptor)
+        self._unsynced.clear()
+
+    def _open(self) -> bool:
+        files = segments(self.folder)
+        if not files:
+            return False
+        header = opening_of(files[-1]).header
+        self._learn(header)
+        needed = min(self.positions.values()) + 1
+        at = max((index for index, path in enumerate(files) if int(path.stem) <= needed), default=0)
+        self._tail = Tail(self.folder, from_seq=int(files[max(0, at - 1)].stem))
+        return True
+
+    def _learn(self, header: Header) -> None:
+        """Another journal: its own positions, intervals and ids."""
+        if self._realm is not None and header.realm != self._realm:
+            raise ConfigError(
+                f"the journal in {self.folder} is {header.realm} and the lake {self._realm}; give each realm its own"
+            )
+        known = self._ask(header)
+        self.header = header
+        self.positions = {table: known.positions.get(table, 0) for table in TABLES}
+        self._starts = dict(known.starts)
+        self._seen = {instrument: dict.fromkeys(ids) for instrument, ids in known.ids.items()}
+
+    def _enter(self, segment: Segment) -> None:
+        """A segment begins: go on with the sessions as they are, unless it was written with others."""
+        header, before = segment.header, self._segment.header if self._segment else None
+        if self.header is None or header.journal_id != self.header.journal_id:
+            self._learn(header)
+        if before is None or self._decoding is None or not _continues(before, header):
+            self._decoding = self._decode(header)
+            self._decoding.restore(msgspec.json.decode(segment.checkpoint).get("sessions", {}))
+        self.header, self._segment = header, segment
+
+    def _take(self, seq: int, entry: Entry, found: Found) -> None:
+        decoding = self._decoding
+        assert decoding is not None
+        self.ts_recv = max(self.ts_recv, entry.ts_recv)
+        if entry.kind == Kind.TICK:
+            self._second = max(self._second, entry.ts_recv // SECOND)
+        elif entry.kind == Kind.RULES:
+            self._new_rules(decoding, entry)
+            return
+        for _, output in decoding.feed(entry):
+            if isinstance(output, Trade):
+                self._trade(seq, output, found)
+            elif isinstance(output, SequenceGap):
+                if seq > self.positions["gaps"]:
+                    found.gaps.append(GapRow(output, seq))
+            elif isinstance(output, Connected):
+                found.reconnected = True
+
+    def _trade(self, seq: int, trade: Trade, found: Found) -> None:
+        instrument = trade.instrument
+        seen = self._seen.setdefault(instrument, {})
+        if trade.trade_id in seen:
+            return
+        seen[trade.trade_id] = None
+        if len(seen) > REMEMBERED:
+            del seen[next(iter(seen))]
+        second = trade.ts_event // SECOND
+        reached = max(self._second, self._newest.get(instrument, 0), second)
+        self._newest[instrument] = max(self._newest.get(instrument, 0), second)
+        if seq <= self.positions["trades"]:
+            return
+        if trade.ts_event < self._starts.get(instrument, 1 << 62):
+            self._starts[instrument] = trade.ts_event
+            found.begun.append(Begun(trade.venue, instrument, trade.ts_event, trade.trade_id, trade.trade_seq))
+        late = trade.origin == "stream" and reached - second > LATENESS
+        found.trades.append(TradeRow(trade, seq, late))
+
+    def _new_rules(self, decoding: Decoding, entry: Entry) -> None:
+        """As the engine does it: a changed grid makes new sessions with the old ones' memory."""
+        assert self.header is not None
+        rules: dict[str, Rules] = dict(decoding.rules)
+        changed = False
+        for rule in msgspec.msgpack.decode(entry.payload, type=list[Rules]):
+            old = rules.get(rule.instrument)
+            if old is not None and old.grid is not rule.grid:
+                rules[rule.instrument] = rule
+                changed = True
+        if changed:
+            kept = decoding.state()
+            self._decoding = self._decode(msgspec.structs.replace(self.header, rules=list(rules.values())))
+            self._decoding.restore(kept)
+
+
+def _continues(before: Header, header: Header) -> bool:
+    """Whether the worker went on with the same sessions: same run, or a warm restart."""
+    if before.journal_id != header.journal_id:
+        return False
+    now, then = ((one.rules, one.streams, one.dialect_at) for one in (header, before))
+    return before.run_id == header.run_id or now == then

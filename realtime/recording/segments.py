@@ -1,0 +1,80 @@
+"""Old segments: sealed with zstd once the lake has them, and dropped after their time."""
+
+from __future__ import annotations
+
+import os
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+import zstandard
+
+from realtime.tape import SEALED, SUFFIX, segments
+from warehouse.clock import Micros
+from warehouse.journal import HEAD, Segment, read_opening
+
+LEVEL = 3
+
+
+class Tidied(msgspec.Struct, frozen=True):
+    """What one tidying did: segments sealed, segments dropped, and the bytes that remain."""
+
+    sealed: int
+    dropped: int
+    size: int
+
+
+def opening_of(path: Path) -> Segment:
+    """A segment's header and checkpoint, without reading its entries. Raises JournalError when it is no segment."""
+    with path.open("rb") as file:
+        source = zstandard.ZstdDecompressor().stream_reader(file) if path.suffix == SEALED else file
+        data = b""
+        for _ in range(2):
+            head = source.read(HEAD.size)
+            data += head
+            if len(head) == HEAD.size:
+                data += source.read(HEAD.unpack(head)[1])
+        return read_opening(data, str(path))
+
+
+def seal(path: Path) -> Path:
+    """Compress a closed segment: written beside, flushed, renamed, and only then is the original removed."""
+    target, temporary = path.with_suffix(SEALED), path.with_suffix(".tmp")
+    with path.open("rb") as source, temporary.open("wb") as sink:
+        zstandard.ZstdCompressor(level=LEVEL).copy_stream(source, sink, size=path.stat().st_size)
+        sink.flush()
+        os.fsync(sink.fileno())
+    temporary.rename(target)
+    path.unlink()
+    return target
+
+
+def tidy(folder: Path, done: int, now: Micros, retention_us: Micros, retention_bytes: int) -> Tidied:
+    """Seal one segment that the lake has up to `done`, and drop sealed ones that are too old or too many.
+
+    The segment being written and the one before it are left alone: a restarting recorder begins there. A segment is as
+    old as its successor's beginning.
+    """
+    files = segments(folder)
+    settled = [path for path, after in pairwise(files[:-1]) if int(after.stem) - 1 <= done]
+    sealed = 0
+    for path in settled:
+        if path.suffix == SUFFIX:
+            seal(path)
+            sealed = 1
+            break
+        path.with_suffix(SUFFIX).unlink(missing_ok=True)  # killed between the rename and the removal
+    sizes = {path: path.stat().st_size for path in segments(folder)}
+    total = sum(sizes.values())
+    dropped = 0
+    for path in (one.with_suffix(SEALED) for one in settled):
+        if path not in sizes:
+            continue
+        after = files[[int(one.stem) for one in files].index(int(path.stem)) + 1]
+        age = now - opening_of(after if after in sizes else after.with_suffix(SEALED)).header.created
+        if age <= retention_us and total <= retention_bytes:
+            break
+        path.unlink()
+        total -= sizes[path]
+        dropped += 1
+    return Tidied(sealed, dropped, total)

@@ -1,0 +1,188 @@
+"""The recorder: rows exactly once, gaps at once, recorded intervals its own, old segments sealed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import polars as pl
+import pytest
+
+from realtime.recorder import Recorder, RecorderOptions
+from realtime.recording.segments import opening_of, tidy
+from realtime.tape import read_segments, segments
+from tests.kit.journals import BEGIN, STEP, Plain, frame, header, trade, trades_entry, write
+from warehouse.clock import DAY, HOUR, SECOND, ManualClock
+from warehouse.errors import ConfigError
+from warehouse.journal import Entry, Kind
+from warehouse.seam import Certificate
+from warehouse.store import Lake
+from warehouse.tables import Coverage
+
+
+def recorder(tmp_path: Path, *venues: str, lake: Lake | None = None) -> Recorder:
+    options = RecorderOptions(journals={venue: tmp_path / "journal" / venue for venue in venues or ("okx",)})
+    lake = lake or Lake(tmp_path / "lake", realm="emulated")
+    now = BEGIN + HOUR + SECOND * sum(lake.version(name) for name in ("trades", "coverage", "seams", "overlaps"))
+    return Recorder(lake, options, ManualClock(now), Plain.of)
+
+
+def drain(one: Recorder) -> None:
+    assert isinstance(one.clock, ManualClock)
+    one.clock.advance(SECOND)
+    while one.step():
+        pass
+    one.finish()
+
+
+def ids(one: Recorder, venue: str = "okx") -> list[int]:
+    return one.lake.read("trades", venue=venue).sort("trade_seq")["trade_seq"].to_list()
+
+
+def test_every_trade_of_every_venue_lands_once_with_its_position(tmp_path: Path) -> None:
+    for venue in ("okx", "bybit"):
+        write(tmp_path / "journal" / venue, [[trades_entry([n, n + 1])] for n in range(0, 40, 2)], venue, rotate=7)
+    one = recorder(tmp_path, "okx", "bybit")
+    drain(one)
+    assert ids(one) == ids(one, "bybit") == list(range(40))
+    rows = one.lake.read("trades", venue="okx").sort("trade_seq")
+    assert rows["log_seq"].to_list() == [n // 2 + 1 for n in range(40)]
+    assert one.lake.position("trades", "okx-1/trades") == 20
+    kept = one.lake.rows("trades", venue="okx")
+    assert kept[5] == msgspec.structs.replace(trade(5), ts_recv=BEGIN + 5 * STEP + 1_500)
+
+
+def test_a_second_recorder_adds_nothing(tmp_path: Path) -> None:
+    writer = write(tmp_path / "journal" / "okx", [[trades_entry([n])] for n in range(10)])
+    drain(recorder(tmp_path))
+    writer.append([trades_entry([10])])
+    one = recorder(tmp_path)
+    drain(one)
+    assert ids(one) == list(range(11))
+
+
+def test_two_records_with_an_equal_key_are_one_row(tmp_path: Path) -> None:
+    writer = write(tmp_path / "journal" / "okx", [[trades_entry([1, 1, 2])], [trades_entry([2, 3])]])
+    drain(recorder(tmp_path))
+    writer.append([trades_entry([3, 2, 4])])
+    one = recorder(tmp_path)
+    drain(one)
+    assert ids(one) == [1, 2, 3, 4]
+
+
+def test_a_gap_is_in_the_ledger_before_the_trades_are(tmp_path: Path) -> None:
+    blocks = [[trades_entry([1])], [frame(BEGIN + SECOND, ["gap", "BTC-USDT", 2, 5, "open"])]]
+    writer = write(tmp_path / "journal" / "okx", blocks)
+    one = recorder(tmp_path)
+    one._due["commit"] = float("inf")
+    one.step()
+    assert one.lake.read("gaps")["state"].to_list() == ["open"]
+    assert one.lake.read("trades").is_empty()
+    writer.append([frame(BEGIN + 2 * SECOND, ["gap", "BTC-USDT", 2, 5, "repaired"])])
+    drain(one)
+    assert one.lake.read("gaps")["state"].to_list() == ["open", "repaired"]
+    assert ids(one) == [1]
+
+
+def test_the_recorded_interval_is_declared_with_the_first_trade_and_grows(tmp_path: Path) -> None:
+    writer = write(tmp_path / "journal" / "okx", [[trades_entry([7, 8])]])
+    one = recorder(tmp_path)
+    one._due["commit"] = one._due["coverage"] = float("inf")
+    one.step()
+    (row,) = one.lake.rows("coverage")
+    assert isinstance(row, Coverage)
+    assert (row.origin, row.source, row.start, row.first_id, row.first_seq) == (
+        "stream", "okx-1", trade(7).ts_event, "7", 7,
+    )  # fmt: skip
+    writer.append([trades_entry([9])])
+    drain(one)
+    newest = [row for row in one.lake.rows("coverage") if isinstance(row, Coverage)][-1]
+    assert (newest.start, newest.end) == (row.start, BEGIN + 9 * STEP + 1_500)
+    again = recorder(tmp_path)
+    drain(again)
+    assert len(again.lake.rows("coverage")) == 2, "a restart declares nothing twice"
+
+
+def test_a_trade_after_its_second_was_closed_is_late(tmp_path: Path) -> None:
+    tick = Entry(BEGIN + 100 * SECOND, "", Kind.TICK, b"")
+    write(tmp_path / "journal" / "okx", [[trades_entry([1]), tick, trades_entry([2])]])
+    one = recorder(tmp_path)
+    drain(one)
+    assert one.lake.read("trades").sort("trade_seq")["late"].to_list() == [False, True]
+
+
+def test_rows_a_flow_landed_inside_the_recorded_interval_become_proof(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake", realm="emulated")
+    lake.upsert("trades", [trade(n, origin="rest") for n in range(0, 300)], now=BEGIN)
+    write(tmp_path / "journal" / "okx", [[trades_entry(range(100, 400))]])
+    one = recorder(tmp_path, lake=lake)
+    drain(one)
+    assert ids(one) == list(range(400))
+    rows = lake.read("trades").sort("trade_seq")
+    assert rows.filter(pl.col("log_seq").is_null())["trade_seq"].to_list() == list(range(100))
+    assert lake.read("overlaps").sort("trade_seq")["trade_seq"].to_list() == list(range(100, 300))
+    (certificate,) = lake.rows("seams")
+    assert isinstance(certificate, Certificate)
+    assert certificate.state == "proven", certificate.reason
+    assert certificate.common == 200
+    assert certificate.cut is not None
+    assert certificate.cut % SECOND == 0
+
+
+def test_a_certificate_is_written_again_only_when_it_says_something_new(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake", realm="emulated")
+    write(tmp_path / "journal" / "okx", [[trades_entry(range(100, 400))]])
+    drain(recorder(tmp_path, lake=lake))
+
+    def states() -> list[str]:
+        return [row.state for row in lake.rows("seams") if isinstance(row, Certificate)]
+
+    assert states() == ["unprovable"]
+    drain(recorder(tmp_path, lake=lake))
+    assert states() == ["unprovable"]
+    lake.upsert("trades", [trade(n, origin="rest") for n in range(100)], now=BEGIN)
+    lake.upsert("overlaps", [trade(n, origin="rest") for n in range(100, 300)], now=BEGIN)
+    drain(recorder(tmp_path, lake=lake))
+    assert states() == ["unprovable", "proven"]
+
+
+def test_the_other_realms_journal_and_a_second_recorder_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "journal" / "okx", [[trades_entry([1])]])
+    one = recorder(tmp_path, lake=Lake(tmp_path / "live"))
+    with pytest.raises(ConfigError, match="emulated and the lake live"):
+        one.step()
+    first, second = recorder(tmp_path), recorder(tmp_path)
+    lock = first._lock()
+    with pytest.raises(ConfigError, match="another recorder"):
+        second.run()
+    lock.close()
+
+
+def test_a_warm_restart_of_the_worker_and_a_new_journal_are_followed(tmp_path: Path) -> None:
+    folder = tmp_path / "journal" / "okx"
+    writer = write(folder, [[trades_entry([1, 2])]])
+    writer.rotate(header(first_seq=writer.next_seq, run_id="r2"), b'{"sessions":{}}')
+    writer.append([trades_entry([3])])
+    writer.rotate(header(first_seq=writer.next_seq, journal_id="j2", run_id="r3"), b'{"sessions":{}}')
+    writer.append([trades_entry([4])])
+    one = recorder(tmp_path)
+    drain(one)
+    drain(one)
+    assert ids(one) == [1, 2, 3, 4]
+    assert one.lake.position("trades", "j2/trades") == 3
+
+
+def test_old_segments_are_sealed_and_dropped_only_when_the_lake_has_them(tmp_path: Path) -> None:
+    folder = tmp_path / "journal" / "okx"
+    write(folder, [[trades_entry([n])] for n in range(6)], rotate=1)
+    before = [seq for _, entries in read_segments(folder) for seq, _ in entries]
+    assert tidy(folder, 2, BEGIN, DAY, 1 << 40).sealed == 1
+    assert tidy(folder, 2, BEGIN, DAY, 1 << 40).sealed == 1
+    assert tidy(folder, 2, BEGIN, DAY, 1 << 40).sealed == 0, "the third is not in the lake yet"
+    assert [path.suffix for path in segments(folder)[:3]] == [".jz", ".jz", ".j"]
+    assert [seq for _, entries in read_segments(folder) for seq, _ in entries] == before
+    assert opening_of(segments(folder)[0]).header.first_seq == 1
+    assert tidy(folder, 2, BEGIN + 2 * DAY, DAY, 1 << 40).dropped == 2
+    for _ in range(6):
+        tidy(folder, 99, BEGIN, DAY, 1)
+    assert len(segments(folder)) == 2, "where a restarting recorder begins is never dropped"
