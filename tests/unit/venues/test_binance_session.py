@@ -242,6 +242,20 @@ def test_the_first_trade_after_a_reconnect_or_restart_reveals_what_was_missed() 
     assert [r.cause for r in again.records if isinstance(r, SequenceGap)] == ["disconnected"] * 2
 
 
+def test_a_restarted_process_asks_again_for_what_it_had_asked() -> None:
+    wire = open_wire()
+    chain = [trade(SPOT, n, START) for n in range(9)]
+    wire.market.all_trades[SPOT.instrument] = chain
+    wire.publish(chain[1])
+    wire.publish(chain[4])
+    (fresh,) = sessions([SPOT])
+    fresh.restore(msgspec.json.decode(msgspec.json.encode(wire.session.state())))
+    again = Wire(fresh, wire.venue, wire.market)
+    again.wait()
+    again.answer()
+    assert ids(again) == [2, 3, 4]
+
+
 def test_ids_that_begin_anew_do_not_silence_the_stream() -> None:
     wire = open_wire()
     wire.publish(trade(SPOT, 500, START))

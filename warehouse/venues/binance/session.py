@@ -122,6 +122,8 @@ class BinanceSession:
         out: list[Output] = []
         if self._up:  # the process restarted without seeing the end of the last connection
             out += self._lost("restarted", now)
+            for chain in self._trades.values():
+                chain.resume(now)
         self._up, self._leaving = True, False
         self._opened_at = self._heard_at = now
         self._requests = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -30,6 +31,8 @@ PATIENCE = 30 * SECOND
 """No answer at all for this long counts as a failed attempt."""
 
 Held = Trade | SequenceGap
+Parse = Callable[[bytes], wire.Frame[Any]]
+Build = Callable[[Any, Micros], Trade]
 
 
 class Hole(msgspec.Struct):
@@ -71,13 +74,13 @@ class TradeChain:
         self._cause = "missing_ids"
         self._hole: Hole | None = None
         self._held: deque[tuple[int, Held]] = deque()
-        self._read = _reader(rules, raw)
+        self._parse, self._build = _reader(rules, raw)
         self._page = _pager(rules, raw)
 
     def receive(self, frame: bytes, ts_recv: Micros) -> list[Output]:
         """One live frame. Raises ValueError or msgspec's errors for one that cannot be read."""
         try:
-            trade = self._read(frame, ts_recv)
+            trade = self._build(self._parse(frame).data, ts_recv)
         except decode.Priceless as blank:
             number = blank.trade_id
             return self._place(number, self._blank(blank, ts_recv), ts_recv)
@@ -90,6 +93,11 @@ class TradeChain:
     def lost(self, cause: str) -> None:
         """The connection went away: the next jump of the id has this cause."""
         self._cause = cause
+
+    def resume(self, now: Micros) -> None:
+        """The process went away too: an answer that was due never comes, so ask again with the next tick."""
+        if self._hole is not None and not self._hole.retry_at:
+            self._hole.retry_at = now
 
     def answer(self, fetch: Fetch, status: int, body: bytes, ts_recv: Micros) -> list[Output]:
         """A page of missing trades, or why there is none."""
@@ -267,13 +275,11 @@ def _tag(hole: Hole) -> str:
     return f"{hole.cursor}/{hole.attempts}"
 
 
-def _reader(rules: Rules, raw: bool) -> Callable[[bytes, Micros], Trade]:
-    """Live frame to trade, instrument and grid bound."""
+def _reader(rules: Rules, raw: bool) -> tuple[Parse, Build]:
+    """Live frame to row, and row to trade with instrument and grid bound."""
     if raw:
-        fill, parse = decode.fills(rules), decode.reader(wire.Frame[wire.RawTrade])
-        return lambda frame, ts_recv: fill(parse(frame).data, ts_recv)
-    whole, parse_agg = decode.aggregates(rules), decode.reader(wire.Frame[wire.AggTrade])
-    return lambda frame, ts_recv: whole(parse_agg(frame).data, ts_recv)
+        return decode.reader(wire.Frame[wire.RawTrade]), decode.fills(rules)
+    return decode.reader(wire.Frame[wire.AggTrade]), decode.aggregates(rules)
 
 
 def _pager(rules: Rules, raw: bool) -> Callable[[bytes, Micros], list[tuple[int, Trade | decode.Priceless]]]:
