@@ -147,9 +147,9 @@ def best(instrument: str, grid: Grid, ts_recv: Micros, wire: BookFrame, bid: Lev
         ts_event=(wire.cts or wire.ts) * 1000,
         ts_recv=ts_recv,
         best_bid=bid[0],
-        best_bid_size=grid.size(grid.lots(bid[1])),
+        best_bid_size=grid.size(_positive(grid.lots(bid[1]))),
         best_ask=ask[0],
-        best_ask_size=grid.size(grid.lots(ask[1])),
+        best_ask_size=grid.size(_positive(grid.lots(ask[1]))),
         update_id=wire.data.u,
     )
 
@@ -253,7 +253,7 @@ def _by_time(trade: Trade) -> Micros:
 
 def _positive(lots: int) -> int:
     if lots == 0:
-        raise ValueError("a trade of size zero")
+        raise ValueError("a size of zero")
     return lots
 
 

@@ -21,7 +21,7 @@ PATIENCE = 5 * SECOND
 """How long a snapshot may take after a subscription."""
 
 CALM = MINUTE
-"""A book that held this long starts with no pause at its next break."""
+"""A break this long after the last one is healed without a pause."""
 
 Resubscribe = Callable[[str, Micros], list[Output]]
 """Commands that unsubscribe and subscribe one topic."""
@@ -38,7 +38,7 @@ class Depth:
         self._resubscribe = resubscribe
         self.last_id = 0
         self.last_ts: Micros = 0
-        self.synced_at: Micros = 0
+        self.broke_at: Micros = 0
         self.opened_at: Micros = 0
         self.to_id: int | None = None
         self.cause = ""
@@ -102,12 +102,13 @@ class Depth:
         elif self.opened_at:
             rows += self._close("repaired", update, "resynced from snapshot")
         self.sequencer.snapshot(u)
-        self.last_id, self.last_ts, self.synced_at = u, update.ts_event, now
+        self.last_id, self.last_ts = u, update.ts_event
         self.asked, self.due, self.attempts = False, 0, 0
         return [*rows, update]
 
     def _schedule(self, now: Micros) -> list[Output]:
-        self.breaks = 0 if now - self.synced_at > CALM else self.breaks + 1
+        self.breaks = 0 if now - self.broke_at > CALM else self.breaks + 1
+        self.broke_at = now
         if self.breaks:
             self.asked, self.due = False, now + self._pause()
             return []
@@ -163,7 +164,7 @@ class Depth:
             sequence=self.sequencer.last,
             last_id=self.last_id,
             last_ts=self.last_ts,
-            synced_at=self.synced_at,
+            broke_at=self.broke_at,
             opened_at=self.opened_at,
             to_id=self.to_id,
             cause=self.cause,
@@ -177,7 +178,7 @@ class Depth:
     def restore(self, state: dict[str, object]) -> None:
         kept = msgspec.convert(state, _Kept)
         self.sequencer.last = kept.sequence
-        self.last_id, self.last_ts, self.synced_at = kept.last_id, kept.last_ts, kept.synced_at
+        self.last_id, self.last_ts, self.broke_at = kept.last_id, kept.last_ts, kept.broke_at
         self.opened_at, self.to_id, self.cause = kept.opened_at, kept.to_id, kept.cause
         self.attempts, self.breaks, self.asked, self.due = kept.attempts, kept.breaks, kept.asked, kept.due
 
@@ -186,7 +187,7 @@ class _Kept(msgspec.Struct, kw_only=True):
     sequence: int
     last_id: int
     last_ts: Micros
-    synced_at: Micros
+    broke_at: Micros
     opened_at: Micros
     to_id: int | None
     cause: str
