@@ -67,7 +67,8 @@ class EmulatedBinance:
         answer = self._paths.get(path.removeprefix(prefix)) if path.startswith(prefix) else None
         if answer is None or (market == "spot" and path.endswith("/fundingRate")):
             return Reply(status=404, body=b"<html><body>Not Found</body></html>")
-        used = self._count(base, _weight(market, path.removeprefix(prefix), query), now)
+        minute, used = self._used.get(base, (0, 0))
+        used = _weight(market, path.removeprefix(prefix), query) + (used if minute == now // MINUTE else 0)
         headers = {"X-MBX-USED-WEIGHT-1M": str(used), "Content-Type": "application/json"}
         try:
             if used > WEIGHT_LIMIT[base]:
@@ -78,14 +79,8 @@ class EmulatedBinance:
             body, status = msgspec.json.encode({"code": error.code, "msg": error.words}), error.status
             if status == 429:
                 headers.setdefault("Retry-After", "60")
+        self._used[base] = (now // MINUTE, used)  # not reached when the market asks for time to make its history
         return Reply(status=status, body=body, headers=headers)
-
-    def _count(self, base: str, weight: int, now: Micros) -> int:
-        minute = now // MINUTE
-        window, used = self._used.get(base, (minute, 0))
-        used = used + weight if window == minute else weight
-        self._used[base] = (minute, used)
-        return used
 
     def _symbol(self, market: Market, query: Query) -> Spelling:
         name = query.get("symbol")
@@ -178,13 +173,14 @@ class EmulatedBinance:
     def _funding_rate(self, market: Market, query: Query, now: Micros) -> object:
         window, count = self._funding
         five = now // (5 * MINUTE)
-        self._funding = (five, count + 1 if window == five else 1)
-        if self._funding[1] > FUNDING_LIMIT:
+        count = count + 1 if window == five else 1
+        if count > FUNDING_LIMIT:
             raise Refuse(-1003, f"Too many requests; current limit is {FUNDING_LIMIT} per 5 minutes.", 429)
         spelling = self._symbol(market, query)
         limit = _limit(market, query, 100, 1000)
         start, end = _between(query)
         rows = self._view.funding(spelling.rules.instrument, start, min(end, now + 1), limit, "startTime" not in query)
+        self._funding = (five, count)
         return [spelling.funding(row) for row in rows if row.settled]
 
 
