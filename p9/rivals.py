@@ -13,11 +13,13 @@ import json
 from collections.abc import Callable
 from decimal import Decimal
 from importlib.metadata import PackageNotFoundError, version
+from math import nan
 
 import msgspec
 
 from p9.frames import Recording
 from realtime.engine import Engine, EngineConfig
+from warehouse.book import Book
 from warehouse.instruments import Rules
 
 TOP = 20
@@ -51,9 +53,15 @@ def ours(recording: Recording, block: int = 10) -> Contestant:
         for start in range(0, len(entries), block):
             for message in engine.run(start + 1, entries[start : start + block]).messages:
                 trades += message.channel.startswith("trade:")
-        return Counted(trades, engine.best_prices())
+        return Counted(trades, {one.rules.symbol: _best(one.book) for one in engine.instruments.values()})
 
     return run
+
+
+def _best(book: Book) -> tuple[float, float]:
+    """Best bid and ask; NaN for an empty side, which equals nothing."""
+    bid, ask = book.best()
+    return (bid[0] if bid else nan, ask[0] if ask else nan)
 
 
 def _market(rule: Rules) -> dict[str, object]:
