@@ -1,4 +1,4 @@
-"""Names of the bus keys by which our own processes talk. Consumers' channels are named in `realtime/channels.py` alone."""
+"""Names of the bus keys by which our own processes talk. Channels of consumers: `realtime/channels.py` alone."""
 
 from __future__ import annotations
 

@@ -6,9 +6,9 @@ import click
 
 
 @click.command()
-@click.option("--seconds", type=click.IntRange(1, 600), default=10, show_default=True, help="Of market, per round.")
+@click.option("--seconds", type=click.IntRange(1, 600), default=3, show_default=True, help="Of market, per round.")
 @click.option(
-    "--rate", type=click.FloatRange(1, 10_000), default=400.0, show_default=True, help="Book events a second."
+    "--rate", type=click.FloatRange(1, 10_000), default=4000.0, show_default=True, help="Book events a second."
 )
 @click.option("--rounds", type=click.IntRange(1, 50), default=5, show_default=True)
 def bench(seconds: int, rate: float, rounds: int) -> None:
