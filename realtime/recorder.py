@@ -14,21 +14,19 @@ from threading import Event
 from typing import TextIO
 
 import msgspec
-import polars as pl
-import redis
 import structlog
 
 from realtime.decoding import Decoding
+from realtime.recording.intervals import Intervals
 from realtime.recording.landing import Landing
-from realtime.recording.reader import REMEMBERED, TABLES, Begun, GapRow, JournalReader, Known, TradeRow
+from realtime.recording.reader import TABLES, Begun, GapRow, JournalReader, Known, TradeRow
 from realtime.recording.seams import Seams
 from realtime.recording.segments import tidy
-from warehouse import keys
+from realtime.recording.voice import Voice
 from warehouse.clock import HOUR, MINUTE, SECOND, Clock, Micros, monotonic
 from warehouse.errors import ConfigError
 from warehouse.journal import Header
 from warehouse.store import Lake
-from warehouse.tables import Coverage
 
 log = structlog.get_logger()
 
@@ -38,7 +36,8 @@ LIVE = ("trades", "gaps", "coverage", "seams", "overlaps")
 READ = 20_000
 """Entries read at once from one journal, so that a long backlog stays bounded in memory."""
 
-HEALTH_TTL_S = 5
+DRAIN_S = 2.5
+"""A recorder told to stop reads on for so long; the rest waits for its next start."""
 
 
 class RecorderOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,18 +72,16 @@ class Recorder:
         self.stop = Event()
         self.landing = Landing(lake)
         self.seams = Seams(lake, clock)
+        self.intervals = Intervals(lake, clock)
         self.readers = {
             venue: JournalReader(folder, lake.realm, self._known, decode) for venue, folder in options.journals.items()
         }
         self.commits = 0
-        self._bus = redis.Redis.from_url(options.bus_url, socket_timeout=2) if options.bus_url else None
-        self._bus_down = False
+        self.voice = Voice(options.bus_url)
         self._trades: list[TradeRow] = []
         self._gaps: list[GapRow] = []
         self._positions: dict[str, dict[str, int]] = {table: {} for table in TABLES}
-        self._intervals: dict[tuple[str, str, Micros], Coverage] = {}
         self._due: dict[str, float] = {}
-        self._said: dict[str, bytes] = {}
 
     def run(self) -> None:
         """Record until `stop` is set. Raises ConfigError when another recorder has this lake."""
@@ -127,18 +124,20 @@ class Recorder:
         if self._is_due("report", 1.0):
             self._report()
         if self._is_due("certificates", 60.0):
-            self._said.clear()
-            self._say()
+            self.voice.certificates(self.seams.certificates, again=True)
         if self._is_due("coverage", self.options.coverage_us / SECOND):
-            self._extend()
+            self.intervals.extend(self.readers.values())
         if self._is_due("upkeep", self.options.upkeep_us / SECOND, first=False):
             self.keep_house()
         return busy
 
     def finish(self) -> None:
-        """Commit all that was read, and say up to where."""
+        """Read what is there, for `DRAIN_S` at most, commit it, and say up to where."""
+        end = monotonic() + DRAIN_S
+        while self.step() and monotonic() < end:
+            pass
         self.commit()
-        self._extend()
+        self.intervals.extend(self.readers.values())
         self._mark()
         self._look()
         self._report()
@@ -170,73 +169,19 @@ class Recorder:
         for reader in self.readers.values():
             reader.sync()
 
-    # What the lake knows of a journal
-
     def _known(self, header: Header) -> Known:
-        """Positions, recorded intervals and latest ids of a journal, from the lake."""
-        positions = {table: self.lake.position(table, f"{header.journal_id}/{table}") or 0 for table in TABLES}
-        starts: dict[str, Micros] = {}
-        for row in self.lake.rows("coverage", venue=header.venue, match={"dataset": "trades", "origin": "stream"}):
-            if isinstance(row, Coverage) and row.source == header.journal_id:
-                self._intervals[row.venue, row.instrument, row.start] = row
-                starts[row.instrument] = min(row.start, starts.get(row.instrument, row.start))
-        for instrument, start in starts.items():
+        """What the lake has of a journal, when it is met for the first time."""
+        known = self.intervals.known(header)
+        for instrument, start in known.starts.items():
             self.seams.watch(header.venue, instrument, start)
         self.seams.remember()
-        return Known(positions, starts, self._latest_ids(header.venue, starts))
-
-    def _latest_ids(self, venue: str, starts: Mapping[str, Micros]) -> dict[str, list[str]]:
-        """The last recorded trade ids of each instrument, oldest first: the memory of the duplicate filter."""
-        if not starts:
-            return {}
-        rows = self.lake.scan("trades").filter((pl.col("venue") == venue) & pl.col("log_seq").is_not_null())
-        days = rows.select(pl.col("date").max()).collect().item()
-        if days is None:
-            return {}
-        recent = rows.filter(pl.col("date") >= pl.lit(days).dt.offset_by("-1d")).select(
-            "instrument", "trade_id", "log_seq"
-        )
-        found: dict[str, list[str]] = {}
-        for instrument, trade_id in recent.sort("log_seq").select("instrument", "trade_id").collect().iter_rows():
-            found.setdefault(instrument, []).append(trade_id)
-        return {instrument: ids[-REMEMBERED:] for instrument, ids in found.items()}
+        return known
 
     def _begin(self, reader: JournalReader, begun: list[Begun]) -> None:
         """Say at once that an interval is recorded from here on: flows leave it alone."""
-        now = self.clock.now()
-        source = reader.header.journal_id if reader.header else ""
-        rows = [
-            Coverage(
-                dataset="trades",
-                venue=one.venue,
-                instrument=one.instrument,
-                start=one.start,
-                end=max(one.start, reader.ts_recv),
-                origin="stream",
-                source=source,
-                first_id=one.first_id,
-                first_seq=one.first_seq,
-                ts_recv=now,
-            )
-            for one in begun
-        ]
-        self.lake.append("coverage", rows)
-        for row in rows:
-            self._intervals[row.venue, row.instrument, row.start] = row
-            self.seams.watch(row.venue, row.instrument, row.start)
-
-    def _extend(self) -> None:
-        """Say up to where the recorded intervals of the journals now read have grown."""
-        now = self.clock.now()
-        rows = []
-        for key, kept in self._intervals.items():
-            reader = self.readers.get(kept.venue)
-            grown = reader is not None and reader.header is not None and reader.header.journal_id == kept.source
-            if reader is not None and grown and reader.ts_recv > kept.end:
-                rows.append(msgspec.structs.replace(kept, end=reader.ts_recv, ts_recv=now))
-                self._intervals[key] = rows[-1]
-        if rows:
-            self.lake.append("coverage", rows)
+        self.intervals.begin(reader, begun)
+        for one in begun:
+            self.seams.watch(one.venue, one.instrument, one.start)
 
     # House-keeping
 
@@ -277,14 +222,7 @@ class Recorder:
                 state=certificate.state,
                 reason=certificate.reason,
             )
-        self._say()
-
-    def _say(self) -> None:
-        """Set the certificates on the bus, each when it changed."""
-        for one in self.seams.certificates:
-            key, payload = keys.seam(one.venue, one.instrument), msgspec.msgpack.encode(one)
-            if self._said.get(key) != payload and self._set(key, payload):
-                self._said[key] = payload
+        self.voice.certificates(self.seams.certificates)
 
     def _report(self) -> None:
         """What this process says of itself, for the board."""
@@ -307,20 +245,7 @@ class Recorder:
             },
             "seams": {f"{one.venue}:{one.instrument}": one.state for one in self.seams.certificates},
         }
-        self._set(keys.health("recorder"), msgspec.json.encode(report), HEALTH_TTL_S)
-
-    def _set(self, key: str, payload: bytes, ttl_s: int | None = None) -> bool:
-        if self._bus is None:
-            return False
-        try:
-            self._bus.set(key, payload, ex=ttl_s)
-        except (redis.ConnectionError, redis.TimeoutError) as error:
-            if not self._bus_down:
-                log.warning("bus_unreachable", error=str(error))
-            self._bus_down = True
-            return False
-        self._bus_down = False
-        return True
+        self.voice.health("recorder", report)
 
     def _is_due(self, what: str, every_s: float, *, first: bool = True) -> bool:
         now = monotonic()

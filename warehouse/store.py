@@ -8,32 +8,31 @@ already: an equal value changes nothing, a differing one replaces the row and le
 from __future__ import annotations
 
 import fcntl
-import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, get_ident, local
+from threading import Event, local
 from typing import TypeVar
 
 import msgspec
 import polars as pl
-from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from warehouse.clock import Micros
 from warehouse.errors import ConfigError
-from warehouse.frames import arrow_schema, checked, frame, instant, merged, records
+from warehouse.frames import checked, frame, instant, merged, records
+from warehouse.layout import create, write
 from warehouse.ranges import condition, select
-from warehouse.tables import Table, table
+from warehouse.realm import mark
+from warehouse.tables import table
 
-REALM_FILE = "_realm"
 TRIES = 10
 SCOPE: tuple[str, ...] = ("venue", "instrument", "timeframe")
 T = TypeVar("T")
 Rows = Sequence[msgspec.Struct] | pl.DataFrame
 
-_PACKED = ColumnProperties(encoding="DELTA_BINARY_PACKED", dictionary_enabled=False)
 _pause = Event()
 
 
@@ -60,7 +59,7 @@ class Lake:
         if any(char.isspace() for char in self.root):
             raise ConfigError(f"lake root {self.root!r} holds a space; Delta's readers need a path without one")
         self.local = "://" not in self.root
-        found = self._mark(realm) if realm else None
+        found = mark(self.root, realm, self.storage_options) if realm else None
         if found != realm:
             raise ConfigError(
                 f"the lake at {self.root} holds {found} data and this process is {realm}; "
@@ -68,26 +67,6 @@ class Lake:
             )
         self.realm = found
         self._local = local()
-
-    def _mark(self, realm: str) -> str:
-        """The realm of the root, set to `realm` if it has none yet."""
-        if not self.local:
-            schema = arrow_schema(table("outcomes"))
-            DeltaTable.create(
-                self.uri(REALM_FILE), schema, mode="ignore", description=realm, storage_options=self.storage_options
-            )
-            return DeltaTable(self.uri(REALM_FILE), storage_options=self.storage_options).metadata().description or ""
-        path = Path(self.root) / REALM_FILE
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(f"{REALM_FILE}.{os.getpid()}.{get_ident()}")
-        fresh.write_text(realm)
-        try:
-            os.link(fresh, path)
-        except FileExistsError:
-            pass  # marked before: that mark is the answer
-        finally:
-            fresh.unlink()
-        return path.read_text().strip()
 
     @property
     def _handles(self) -> dict[str, DeltaTable]:
@@ -109,26 +88,9 @@ class Lake:
         try:
             found = DeltaTable(self.uri(name), storage_options=self.storage_options)
         except TableNotFoundError:
-            found = self._create(declared)
+            found = create(self.uri(name), declared, self.storage_options)
         self._handles[name] = found
         return found
-
-    def _create(self, declared: Table) -> DeltaTable:
-        kept = "interval 1 hours" if declared.live else "interval 1 days"
-        configuration = {
-            "delta.logRetentionDuration": kept,
-            "delta.deletedFileRetentionDuration": kept,
-            "delta.checkpointInterval": "50",
-        }
-        return DeltaTable.create(
-            self.uri(declared.name),
-            arrow_schema(declared),
-            mode="ignore",
-            partition_by=list(declared.partition),
-            description=declared.doc,
-            configuration=configuration,
-            storage_options=self.storage_options,
-        )
 
     def prepare(self, names: Sequence[str]) -> None:
         """Make the named tables where they do not exist yet."""
@@ -143,9 +105,10 @@ class Lake:
         `positions` are committed with them, unlike `append_once` without a look at what is committed: for the one
         writer that holds them.
         """
-        data = checked(table(name), frame(table(name), rows))
+        declared = table(name)
+        data = checked(declared, frame(declared, rows))
         if data.height:
-            self._retry(name, lambda held: self._write(name, held, data, positions=positions))
+            self._retry(name, lambda held: write(held, declared, data, positions=positions))
         return data.height
 
     def append_once(self, name: str, rows: Rows, app_id: str, version: int) -> bool:
@@ -153,21 +116,23 @@ class Lake:
 
         `app_id` names one writer of this table for ever; `version` only grows.
         """
-        data = checked(table(name), frame(table(name), rows))
+        declared = table(name)
+        data = checked(declared, frame(declared, rows))
 
         def go(held: DeltaTable) -> bool:
             done = held.transaction_version(app_id)
             if done is not None and version <= done:
                 return False
-            self._write(name, held, data, positions={app_id: version})
+            write(held, declared, data, positions={app_id: version})
             return True
 
         return self._retry(name, go)
 
     def advance(self, name: str, positions: Mapping[str, int]) -> None:
         """Commit positions without rows, so that a quiet table does not hold its reader back after a restart."""
-        empty = frame(table(name), [])
-        self._retry(name, lambda held: self._write(name, held, empty, positions=positions))
+        declared = table(name)
+        empty = frame(declared, [])
+        self._retry(name, lambda held: write(held, declared, empty, positions=positions))
 
     def position(self, name: str, app_id: str) -> int | None:
         """The version last committed under `app_id`, None before the first."""
@@ -197,7 +162,7 @@ class Lake:
         }
         where = condition(declared, equal, start, end)
         with self.exclusive(name):
-            self._retry(name, lambda held: self._write(name, held, data, where=where))
+            self._retry(name, lambda held: write(held, declared, data, where=where))
         return data.height
 
     def upsert(self, name: str, rows: Rows, *, now: Micros) -> Landed:
@@ -244,38 +209,11 @@ class Lake:
             known = select(declared, pl.scan_delta(held, storage_options=self.storage_options), scope, low, high)
             rows = change(known.collect())
             if rows is not None:
-                self._write(name, held, rows, where=where, positions=positions)
+                write(held, declared, rows, where=where, positions=positions)
             return rows is not None
 
         with self.exclusive(name):
             return self._retry(name, go)
-
-    def _write(
-        self,
-        name: str,
-        held: DeltaTable,
-        data: pl.DataFrame,
-        *,
-        where: str | None = None,
-        positions: Mapping[str, int] | None = None,
-    ) -> None:
-        declared = table(name)
-        packed = {column.name: _PACKED for column in declared.columns if column.kind in ("int", "time")}
-        order = [column for column in ("venue", "instrument", declared.time) if column in data.columns]
-        arrow = data.sort(order, maintain_order=True).to_arrow().cast(arrow_schema(declared))
-        layout = WriterProperties(
-            compression="ZSTD", compression_level=3, max_row_group_size=122_880, column_properties=packed
-        )
-        stamp = CommitProperties(app_transactions=[Transaction(app, at) for app, at in (positions or {}).items()])
-        if where is None:
-            write_deltalake(
-                held, arrow, mode="append", schema_mode="merge", writer_properties=layout, commit_properties=stamp
-            )
-        else:
-            write_deltalake(
-                held, arrow, mode="overwrite", predicate=where, schema_mode="merge", writer_properties=layout,
-                commit_properties=stamp,
-            )  # fmt: skip
 
     def _retry(self, name: str, go: Callable[[DeltaTable], T]) -> T:
         """Run `go` on the newest version, again with a jittered pause when another writer was faster."""

@@ -11,10 +11,12 @@ from typing import Literal, NamedTuple, Union, get_args, get_origin
 
 import msgspec
 
-from warehouse.clock import Micros
 from warehouse.instruments import Rules
-from warehouse.records import Candle, FundingRate, Origin, SequenceGap, Trade
+from warehouse.records import Candle, FundingRate, SequenceGap, Trade
+from warehouse.rows import ContextDocument, Correction, Coverage, Outcome
 from warehouse.seam import Certificate
+
+__all__ = ["TABLES", "Table", "Column", "table", "Coverage", "Outcome", "ContextDocument", "Correction"]
 
 ColumnKind = Literal["int", "float", "text", "bool", "time", "date", "bytes"]
 
@@ -28,81 +30,6 @@ class Column(NamedTuple):
     name: str
     kind: ColumnKind
     nullable: bool
-
-
-class Coverage(msgspec.Struct, frozen=True, kw_only=True):
-    """One half-open interval `[start, end)` in which a dataset is known to be complete.
-
-    `dataset` is a table's name; `timeframe` is empty except for candles. `origin` `stream` is the recorder's own
-    interval of one journal (`source` is the journal's id): it begins with the first journaled trade, whose id is
-    `first_id` and `first_seq` (None where ids are not contiguous), and only the recorder writes trades from there on.
-    Other origins are flows' answers. Written again as the interval grows: the newest row of a key counts.
-    """
-
-    dataset: str
-    venue: str
-    instrument: str
-    timeframe: str = ""
-    start: Micros
-    end: Micros
-    origin: Origin
-    source: str = ""
-    first_id: str | None = None
-    first_seq: int | None = None
-    rows: int = 0
-    note: str | None = None
-    ts_recv: Micros
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt of a flow at one partition of a dataset: what it asked for, got, landed, or why not.
-
-    `first_ts`/`last_ts` are the outermost `ts_event` received (None: no rows); `sha256` digests the answer's rows;
-    `error` is None when it succeeded; `note` is why the answer holds less than was asked (None: it holds all).
-    """
-
-    dataset: str
-    venue: str
-    instrument: str
-    timeframe: str = ""
-    start: Micros
-    end: Micros
-    rows: int = 0
-    landed: int = 0
-    first_ts: Micros | None = None
-    last_ts: Micros | None = None
-    sha256: str | None = None
-    error: str | None = None
-    note: str | None = None
-    run_id: str = ""
-    started_at: Micros
-    finished_at: Micros
-
-
-class ContextDocument(msgspec.Struct, frozen=True, kw_only=True):
-    """A context document as it was published; `document` is its MessagePack bytes, `digest` their name."""
-
-    venue: str
-    instrument: str
-    digest: str
-    created: Micros
-    document: bytes
-
-
-class Correction(msgspec.Struct, frozen=True, kw_only=True):
-    """A value that a later landing replaced. `key`, `old` and `new` are JSON objects of columns.
-
-    `known_at` is when the old value was first known, `corrected_at` when the new one replaced it.
-    """
-
-    table: str
-    venue: str
-    instrument: str
-    key: str
-    old: str
-    new: str
-    known_at: Micros
-    corrected_at: Micros
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):

@@ -161,7 +161,7 @@ def test_scan_and_export(lake: Lake, tmp_path: Path) -> None:
     assert scan is warehouse.scan
     target = tmp_path / "out.parquet"
     assert export("SELECT * FROM candles WHERE timeframe = '1h';", target, lake.root) == 50
-    assert duckdb.sql(f"SELECT count(*) FROM '{target}'").fetchall() == [(50,)]
+    assert duckdb.connect().execute(f"SELECT count(*) FROM '{target}'").fetchall() == [(50,)]
     with pytest.raises(ConfigError, match="suffix"):
         export("SELECT 1", tmp_path / "out.xls", lake.root)
 

@@ -1,0 +1,82 @@
+"""Recorded intervals: from which trade on the recorder owns an instrument, and up to when that has held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+import polars as pl
+
+from realtime.recording.reader import REMEMBERED, TABLES, Begun, JournalReader, Known
+from warehouse.clock import Clock, Micros
+from warehouse.journal import Header
+from warehouse.store import Lake
+from warehouse.tables import Coverage
+
+
+class Intervals:
+    """The coverage rows of origin `stream`, one interval per journal and instrument."""
+
+    def __init__(self, lake: Lake, clock: Clock) -> None:
+        self._lake = lake
+        self._clock = clock
+        self._held: dict[tuple[str, str, Micros], Coverage] = {}
+
+    def known(self, header: Header) -> Known:
+        """Positions, interval starts and latest ids of a journal, from the lake."""
+        positions = {table: self._lake.position(table, f"{header.journal_id}/{table}") or 0 for table in TABLES}
+        starts: dict[str, Micros] = {}
+        for row in self._lake.rows("coverage", venue=header.venue, match={"dataset": "trades", "origin": "stream"}):
+            if isinstance(row, Coverage) and row.source == header.journal_id:
+                self._held[row.venue, row.instrument, row.start] = row
+                starts[row.instrument] = min(row.start, starts.get(row.instrument, row.start))
+        return Known(positions, starts, self._latest_ids(header.venue, starts))
+
+    def begin(self, reader: JournalReader, begun: list[Begun]) -> None:
+        """Declare intervals whose first trade was just read."""
+        now = self._clock.now()
+        source = reader.header.journal_id if reader.header else ""
+        rows = [
+            Coverage(
+                dataset="trades",
+                venue=one.venue,
+                instrument=one.instrument,
+                start=one.start,
+                end=max(one.start, reader.ts_recv),
+                origin="stream",
+                source=source,
+                first_id=one.first_id,
+                first_seq=one.first_seq,
+                ts_recv=now,
+            )
+            for one in begun
+        ]
+        self._lake.append("coverage", rows)
+        for row in rows:
+            self._held[row.venue, row.instrument, row.start] = row
+
+    def extend(self, readers: Iterable[JournalReader]) -> None:
+        """Say up to where the intervals of the journals now read have grown."""
+        reached = {reader.header.journal_id: reader.ts_recv for reader in readers if reader.header is not None}
+        now = self._clock.now()
+        rows = []
+        for key, kept in self._held.items():
+            if reached.get(kept.source, 0) > kept.end:
+                rows.append(msgspec.structs.replace(kept, end=reached[kept.source], ts_recv=now))
+                self._held[key] = rows[-1]
+        if rows:
+            self._lake.append("coverage", rows)
+
+    def _latest_ids(self, venue: str, starts: Mapping[str, Micros]) -> dict[str, list[str]]:
+        """The last recorded trade ids of each instrument, oldest first: the memory of the duplicate filter."""
+        if not starts:
+            return {}
+        rows = self._lake.scan("trades").filter((pl.col("venue") == venue) & pl.col("log_seq").is_not_null())
+        newest = rows.select(pl.col("date").max()).collect().item()
+        if newest is None:
+            return {}
+        recent = rows.filter(pl.col("date") >= pl.lit(newest).dt.offset_by("-1d")).sort("log_seq")
+        found: dict[str, list[str]] = {}
+        for instrument, trade_id in recent.select("instrument", "trade_id").collect().iter_rows():
+            found.setdefault(instrument, []).append(trade_id)
+        return {instrument: ids[-REMEMBERED:] for instrument, ids in found.items()}
