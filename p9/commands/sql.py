@@ -92,7 +92,7 @@ def _text(cell: object) -> str:
 def _csv(found: duckdb.DuckDBPyRelation, target: object) -> None:
     import csv
 
-    writer = csv.writer(target)  # type: ignore[arg-type]
+    writer = csv.writer(target, lineterminator="\n")  # type: ignore[arg-type]
     writer.writerow(found.columns)
     writer.writerows(found.fetchall())
 
