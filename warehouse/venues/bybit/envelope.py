@@ -18,7 +18,7 @@ BUSY: dict[int, Micros] = {10006: SECOND, 10429: 5 * SECOND, 10016: 5 * SECOND, 
 
 T = TypeVar("T")
 
-_bare = msgspec.json.Decoder(Envelope[object], strict=False).decode
+_bare = msgspec.json.Decoder(Envelope, strict=False).decode
 
 
 def opened(answer: object, result: type[T]) -> tuple[T, Micros]:
@@ -27,9 +27,7 @@ def opened(answer: object, result: type[T]) -> tuple[T, Micros]:
     Raises Rejected for an error code, RateLimited for one that asks to come later, DecodeError for another shape.
     """
     try:
-        envelope = (
-            _bare(answer) if isinstance(answer, bytes) else msgspec.convert(answer, Envelope[object], strict=False)
-        )
+        envelope = _bare(answer) if isinstance(answer, bytes) else msgspec.convert(answer, Envelope, strict=False)
     except (ValueError, RecursionError) as error:
         raise DecodeError("bybit", str(error), _head(answer)) from error
     code = envelope.retCode

@@ -96,7 +96,8 @@ class Executions:
         for trade in found:
             if add(trade.trade_id):
                 fresh.append(trade)
-                self.last_ts = max(self.last_ts, trade.ts_event)
+                if trade.ts_event > self.last_ts:
+                    self.last_ts = trade.ts_event
         return fresh
 
     def connected(self, now: Micros) -> list[Output]:

@@ -7,7 +7,7 @@ Unknown keys are ignored. Source: https://bybit-exchange.github.io/docs/v5/intro
 
 from __future__ import annotations
 
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -115,18 +115,15 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     req_id: str = ""
 
 
-R = TypeVar("R")
-
-
-class Envelope(msgspec.Struct, Generic[R], frozen=True):
+class Envelope(msgspec.Struct, frozen=True):
     """Around every REST result: `{"retCode":0,"retMsg":"OK","result":{...},"retExtInfo":{},"time":1672025956592}`.
 
     HTTP is 200 even for errors. `time` is the server's clock in milliseconds, 0 where a proxy dropped it.
     """
 
     retCode: int
-    retMsg: str
-    result: R
+    retMsg: str = ""
+    result: object = None
     time: int = 0
 
 
