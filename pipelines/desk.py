@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-EMULATED_SHARE = 1000.0
-"""An emulator on this machine has no address to protect: the same throttle, so wide that it never waits."""
-
 
 def open_lake(settings: Settings) -> Lake:
     """The installation's lake. Raises ConfigError when it is of the other realm."""
@@ -73,8 +70,6 @@ class Desk:
         )
 
     def _budget(self) -> CommonThrottle | OwnThrottle:
-        if self.settings.realm == "emulated":
-            return OwnThrottle(self.venue, EMULATED_SHARE)
         return of_process(self.venue) if self.bus is None else CommonThrottle(self.venue, self.settings.bus_url)
 
     async def __aenter__(self) -> Desk:

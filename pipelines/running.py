@@ -28,3 +28,37 @@ def run(
         return backfill(datasets, settings, scope)
     finally:
         listener.reset(token)
+
+
+def judge(
+    settings: Settings,
+    scope: Scope = Scope(),  # noqa: B008  frozen
+    progress: Callable[[Step], None] | None = None,
+) -> list[Report]:
+    """Recompute structure and context documents; one report per venue. Raises ConfigError for an unknown choice."""
+    prefect_env.prepare(settings.home)
+    from pipelines.flows.structure import structure
+
+    for venue in scope.chosen(settings):
+        scope.listings(settings, venue)
+    token = listener.set(progress)
+    try:
+        return structure(settings, scope)
+    finally:
+        listener.reset(token)
+
+
+def restructure(
+    settings: Settings,
+    scope: Scope = Scope(),  # noqa: B008  frozen
+    progress: Callable[[Step], None] | None = None,
+) -> list[Report]:
+    """Recompute structure and contexts from the lake: one report per venue."""
+    prefect_env.prepare(settings.home)
+    from pipelines.flows.structure import structure
+
+    token = listener.set(progress)
+    try:
+        return structure(settings, scope)
+    finally:
+        listener.reset(token)

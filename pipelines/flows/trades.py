@@ -21,6 +21,9 @@ from warehouse.instruments import Listing
 CHUNK: Micros = 30 * MINUTE
 """One part's length: little to fetch again after a failure, few conversations."""
 
+NEWEST_ONLY: tuple[str, ...] = ("bybit",)
+"""Venues that serve their newest page whatever is asked: a range is one part there."""
+
 
 def covered(desk: Desk) -> dict[Series, list[Span]]:
     """What needs no fetching: landed history, overlaps already kept, and the tape but for its beginning."""
@@ -35,8 +38,8 @@ def covered(desk: Desk) -> dict[Series, list[Span]]:
 def wanted(desk: Desk, scope: Scope, listings: Sequence[Listing]) -> list[plan.Part]:
     """The trades that this desk's lake lacks."""
     done = covered(desk)
-    window = scope.window(desk.clock.now(), desk.settings.trades_lookback_us)
-    return plan.trades(listings, window, done, CHUNK)
+    start, end = scope.window(desk.clock.now(), desk.settings.trades_lookback_us)
+    return plan.trades(listings, (start, end), done, end if desk.venue in NEWEST_ONLY else CHUNK)
 
 
 @task(name="trades", task_run_name="trades-{venue}", cache_policy=NO_CACHE, persist_result=False)

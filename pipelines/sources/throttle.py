@@ -2,7 +2,7 @@
 
 A token bucket per venue and limit. Its size and its refill are chosen so that no window of the limit's length can hold
 more than the share: size + refill over one window = share. In the bus the bucket is common and flows leave its bottom
-third to the worker; without a bus each process keeps its own, and flows take 60 % of what the venue allows.
+30 % to the worker; without a bus each process keeps its own, and flows take 60 % of what the venue allows.
 """
 
 from __future__ import annotations
@@ -28,8 +28,16 @@ SHARE_COMMON = 0.9
 RESERVED = 0.3
 """Of the common bucket, what flows leave to the worker."""
 
-BURST = 1 / 6
-"""Of a share, what may be asked at once; the rest comes evenly."""
+LONG: Micros = 30 * SECOND
+"""Limits over less than this hardly gain by bursts; over more, waiting for a whole window is what hurts."""
+
+
+def size_and_rate(limit: Limit, share: float) -> tuple[float, float]:
+    """A bucket's size, and its refill per microsecond: together never more than the share in one window."""
+    allowed = limit.amount * share
+    size = max(1.0, allowed * (0.5 if limit.per_us >= LONG else 0.1))
+    return size, max(allowed - size, allowed * 0.1) / limit.per_us
+
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -47,9 +55,7 @@ class Bucket:
     """Tokens of one limit in this process. Time is a parameter; tokens below zero are reservations, served in order."""
 
     def __init__(self, limit: Limit, share: float, now: Micros) -> None:
-        allowed = limit.amount * share
-        self.size = max(1.0, allowed * BURST)
-        self.per_us = max(allowed - self.size, allowed * 0.1) / limit.per_us
+        self.size, self.per_us = size_and_rate(limit, share)
         self._tokens = self.size
         self._at = now
         self._lock = Lock()
@@ -161,9 +167,7 @@ class CommonThrottle:
 
     async def admit(self, limit: Limit, cost: int) -> None:
         """Return when `cost` units of `limit` are ours."""
-        allowed = limit.amount * SHARE_COMMON
-        size = max(2.0, allowed / 3)
-        per_us = max(allowed - size, allowed * 0.1) / limit.per_us
+        size, per_us = size_and_rate(limit, SHARE_COMMON)
         floor = min(size * RESERVED, size - cost)
         while True:
             wait = await self._call(TAKE, limit, size, f"{per_us:.12f}", cost, floor, limit.per_us // 1000 + 600_000)

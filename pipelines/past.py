@@ -1,0 +1,108 @@
+"""Reading the lake for the structure flow: closed candles, and the past trades that are known to be complete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from pipelines.plan import Span, missing, union
+from warehouse.clock import DAY, MINUTE, SECOND, Micros
+from warehouse.frames import integers, records
+from warehouse.records import Candle, SequenceGap
+from warehouse.structure.document import TradeHistory
+from warehouse.tables import CANDLES, Coverage
+
+if TYPE_CHECKING:
+    from warehouse.store import Lake
+
+EXACT: Micros = 1200 * SECOND
+"""The newest trades go over one by one, as far back as the ring of seconds reaches and a little more."""
+
+
+def candles(lake: Lake, venue: str, depth: int) -> dict[str, dict[str, list[Candle]]]:
+    """The newest `depth` closed bars of a venue, by instrument and timeframe."""
+    series = ["instrument", "timeframe"]
+    rows = lake.read("candles", venue=venue).group_by(series, maintain_order=True).tail(depth)
+    found: dict[str, dict[str, list[Candle]]] = {}
+    for (instrument, timeframe), part in rows.group_by(series, maintain_order=True):
+        bars = [row for row in records(CANDLES, part) if isinstance(row, Candle)]
+        found.setdefault(str(instrument), {})[str(timeframe)] = bars
+    return found
+
+
+def complete(lake: Lake, venue: str) -> dict[str, Span]:
+    """Per instrument, the newest unbroken stretch of time of which the lake holds every trade.
+
+    Fetched ranges and recorded intervals count, as far as their rows are committed; holes of the gap ledger do not.
+    """
+    committed = _committed(lake, venue)
+    spans: dict[str, list[Span]] = {}
+    for dataset in ("trades", "overlaps"):
+        for row in lake.rows("coverage", venue=venue, match={"dataset": dataset}):
+            if isinstance(row, Coverage):
+                end = min(row.end, committed.get(row.instrument, row.start)) if row.origin == "stream" else row.end
+                spans.setdefault(row.instrument, []).append((row.start, end))
+    holes = _holes(lake, venue)
+    found = {}
+    for instrument, known in spans.items():
+        joined = union(known)
+        if joined:
+            found[instrument] = missing(joined[-1], holes.get(instrument, ()))[-1:] or [(0, 0)]
+    return {instrument: last[0] for instrument, last in found.items()}
+
+
+def trades(lake: Lake, venue: str, instrument: str, span: Span, now: Micros) -> TradeHistory | None:
+    """The market trades of `span`, as far as a context has use for them; None when there is none of it.
+
+    What is older than the ring's seconds is summed by minute, price and side: profiles ask for no more, and a day of
+    trades stays small.
+    """
+    start, end = max(span[0], now - now % DAY - DAY), span[1]
+    if start > now - now % MINUTE - DAY and start > now - now % DAY:
+        start = max(start, end - EXACT)  # too short for any profile
+    if end <= start:
+        return None
+    columns = ["trade_id", "trade_seq", "ts_event", "ticks", "lots", "taker_side", "kind"]
+    parts = [
+        lake.read(name, venue=venue, instrument=instrument, start=start, end=end).select(columns)
+        for name in ("trades", "overlaps")
+    ]
+    rows = integers(pl.concat(parts).unique("trade_id", keep="first", maintain_order=True))
+    rows = rows.filter(pl.col("kind") == "market").sort("ts_event", "trade_seq", "trade_id")
+    recent = rows.filter(pl.col("ts_event") >= end - EXACT)
+    older = (
+        rows.filter(pl.col("ts_event") < end - EXACT)
+        .group_by(pl.col("ts_event") // MINUTE * MINUTE, "ticks", "taker_side")
+        .agg(pl.col("lots").sum())
+        .sort("ts_event", "ticks", "taker_side")
+    )
+    prints = [
+        (ts_event, ticks, lots, side == "buy")
+        for part in (older, recent)
+        for ts_event, ticks, lots, side in part.select("ts_event", "ticks", "lots", "taker_side").iter_rows()
+    ]
+    last = rows["trade_id"][-1] if rows.height else None
+    return TradeHistory(trades=prints, complete_from=start, complete_to=end, last_trade_id=last)
+
+
+def _committed(lake: Lake, venue: str) -> dict[str, Micros]:
+    """The newest recorded trade of each instrument that stands in the lake."""
+    recorded = lake.scan("trades").filter((pl.col("venue") == venue) & pl.col("log_seq").is_not_null())
+    newest = recorded.group_by("instrument").agg(pl.col("ts_event").max()).collect()
+    return {row["instrument"]: row["ts_event"] for row in integers(newest).iter_rows(named=True)}
+
+
+def _holes(lake: Lake, venue: str) -> dict[str, list[Span]]:
+    """Holes in recorded trades that are not repaired, by instrument; the newest state of each counts."""
+    newest: dict[tuple[object, ...], SequenceGap] = {}
+    gaps: Sequence[object] = lake.rows("gaps", venue=venue, match={"stream": "trades"})
+    for gap in gaps:
+        if isinstance(gap, SequenceGap):
+            newest[gap.instrument, gap.opened_at, gap.from_id] = gap
+    found: dict[str, list[Span]] = {}
+    for gap in newest.values():
+        if gap.state in ("open", "unrecoverable"):
+            found.setdefault(gap.instrument, []).append((gap.from_ts, gap.to_ts + 1))
+    return found
