@@ -12,7 +12,7 @@ import click
 @click.option("--symbol", "symbols", multiple=True, help="Only this instrument (BTC-USDT-PERP) or base coin (BTC).")
 @click.option("--json", "as_json", is_flag=True, help="Reports as JSON lines instead of a table.")
 def structure(venues: tuple[str, ...], symbols: tuple[str, ...], as_json: bool) -> None:
-    """Levels, profiles, zones, trend and volatility of every instrument, from the lake into `contexts` and onto the bus.
+    """Levels, profiles, zones, trend, volatility of every instrument: from the lake into `contexts` and onto the bus.
 
     Safe to repeat: same rows, same documents. Exit code 1 when an instrument could not be done.
     """
