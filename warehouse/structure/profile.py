@@ -80,6 +80,20 @@ def from_bars(bars: Iterable[Bar], width: int, timeframe: str) -> Profile | None
     return from_counts(counts, width, f"candles_{timeframe}")
 
 
+def coarser(profile: Profile, most: int) -> Profile:
+    """The same volumes in at most `most` bins: wider by 2, 5, 10, 20, 50, ... where there are too many."""
+    last = profile.first + len(profile.volumes) - 1
+    sizes = (step * 10**power for power in range(20) for step in (1, 2, 5))
+    factor = next(size for size in sizes if last // size - profile.first // size < most)
+    if factor == 1:
+        return profile
+    counts: dict[int, float] = {}
+    for i, volume in enumerate(profile.volumes):
+        k = (profile.first + i) // factor
+        counts[k] = counts.get(k, 0.0) + volume
+    return from_counts(counts, profile.width * factor, profile.source) or profile
+
+
 def point_of_control(volumes: Sequence[float]) -> int:
     """Index of the largest bin; of equals the nearest to the volume-weighted mean bin, then the lower."""
     top = max(volumes)

@@ -11,7 +11,16 @@ from warehouse.instruments import Grid, Rules, timeframe_us
 from warehouse.metrics.bars import Bar
 from warehouse.metrics.base import Reason, Value
 from warehouse.metrics.ring import TradeRing
-from warehouse.structure.profile import Profile, bin_width, from_bars, from_counts, nodes, point_of_control, value_area
+from warehouse.structure.profile import (
+    Profile,
+    bin_width,
+    coarser,
+    from_bars,
+    from_counts,
+    nodes,
+    point_of_control,
+    value_area,
+)
 from warehouse.structure.zones import zones
 
 RING_SECONDS = 1024
@@ -92,9 +101,10 @@ def profiles_of(
         if width is not None and end > start:
             whole = trades is not None and trades.complete_from <= start and trades.complete_to >= end
             profile, over = _profile(bars, counts[name] if whole else None, width, start, end)
-        if profile is None or len(profile.volumes) > MAX_BINS:
+        if profile is None:
             notes.missing(f"profiles.{name}", Reason.NO_HISTORY)
             continue
+        profile = coarser(profile, MAX_BINS)
         profiles[name] = _profile_context(profile, start, end, grid)
         if not areas and name != "session" and newest is not None:
             areas = _zones(profile, over, newest.close, grid)

@@ -31,12 +31,14 @@ def zones(profile: Profile, bars: Sequence[Bar] = ()) -> list[Zone]:
     """Zones by price, lowest first: half-prominence width of each node, overlapping ones merged."""
     volumes = profile.volumes
     curve = [0.0, *smoothed(volumes), 0.0]
-    spans: list[tuple[float, float]] = []
+    found = []
     for node, prominence in nodes(volumes)[0]:
         level = curve[node + 1] - prominence / 2
-        low, high = _crossing(curve, node + 1, -1, level) - 1, _crossing(curve, node + 1, 1, level) - 1
+        found.append((_crossing(curve, node + 1, -1, level) - 1, _crossing(curve, node + 1, 1, level) - 1))
+    spans: list[tuple[float, float]] = []
+    for low, high in sorted(found):
         if spans and low <= spans[-1][1]:
-            spans[-1] = (min(low, spans[-1][0]), max(high, spans[-1][1]))
+            spans[-1] = (spans[-1][0], max(high, spans[-1][1]))
         else:
             spans.append((low, high))
     return [_zone(profile, low, high, bars) for low, high in spans]
