@@ -1,0 +1,58 @@
+"""The recorded session of 2024-08-08: Binance BTCUSDT, spot and perpetual, with the candles that precede it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from p9.imports import convert
+from tests.kit.recordings import read_format_a, recordings
+from warehouse.clock import Micros
+
+CAPTURES: dict[str, tuple[str, ...]] = {
+    "spot": ("binance", "spot", "ws_capture_20240808", "btcusdt_20240808.gz"),
+    "perp": ("binance", "linear", "ws_capture_20240808", "btcusdt_20240808.gz"),
+}
+SYMBOLS = {"spot": "btcusdt", "perp": "btcusdt-perp"}
+INSTRUMENTS = {"spot": "BTC-USDT", "perp": "BTC-USDT-PERP"}
+
+CANDLES: dict[tuple[str, str], int] = {
+    ("BTC-USDT", "1d"): 950,
+    ("BTC-USDT-PERP", "1d"): 211,
+    ("BTC-USDT-PERP", "4h"): 972,
+}
+"""Closed bars before the session, as recorded; of every other timeframe there are none."""
+
+Seen = tuple[int, float, float, str, Micros]
+"""Id, price, size, taker side, venue's time of a trade."""
+
+
+def capture(market: str) -> Path:
+    """The recorder's file of one market; skips the test when it is absent."""
+    return recordings(*CAPTURES[market])
+
+
+def journal(market: str, folder: Path) -> Path:
+    """The capture of one market as a journal under `folder`."""
+    out = folder / f"tape-{market}"
+    convert("binance", market, [], None, [capture(market)], out)
+    return out
+
+
+def history() -> tuple[str, ...]:
+    """Folders of the recorded candles."""
+    places = (("linear", "gravestone", "1d"), ("linear", "gravestone", "4h"), ("spot", "candles_2026"))
+    return tuple(str(recordings("binance", *place)) for place in places)
+
+
+def recorded_trades(market: str) -> list[Seen]:
+    """Every market trade of the capture, in id order, read without any code under test."""
+    found: list[Seen] = []
+    for _, body in read_format_a(capture(market)):
+        if b"@trade" in body[:40]:
+            row = msgspec.json.decode(body)["data"]
+            if row.get("X", "MARKET") == "MARKET":
+                side = "sell" if row["m"] else "buy"
+                found.append((row["t"], float(row["p"]), float(row["q"]), side, row["T"] * 1000))
+    return sorted(found)
