@@ -12,10 +12,10 @@ from typing import Any
 
 import msgspec
 
-from realtime.channels import Message
 from realtime.config import EngineConfig
 from realtime.decoding import Decoding
 from realtime.instrument import Instrument
+from realtime.message import Message
 from warehouse.clock import Micros
 from warehouse.instruments import Listing, Rules
 from warehouse.journal import Entry, Header, Kind
@@ -29,6 +29,7 @@ from warehouse.records import (
     Record,
     SequenceGap,
     Trade,
+    VenueNotice,
 )
 from warehouse.venues.base import TODAY, Command, Dialect, Fetch, Output, Reconnect, Send, Session
 
@@ -162,10 +163,16 @@ class Engine:
 
     def _rare(self, entry: Entry, produced: Produced) -> None:
         """Answers, connections and documents."""
-        if entry.kind == Kind.CONTEXT:
-            self._named(entry.source, lambda one: one.context_document(entry.payload, entry.ts_recv))
-        elif entry.kind == Kind.SEAM:
-            self._named(entry.source, lambda one: one.seam_certificate(entry.payload))
+        if entry.kind in (Kind.CONTEXT, Kind.SEAM):
+            one = self.instruments.get(entry.source)
+            if one is None:
+                return
+            if entry.kind == Kind.CONTEXT:
+                refused = one.context_document(entry.payload, entry.ts_recv, produced.messages)
+            else:
+                refused = one.seam_certificate(entry.payload)
+            if refused:
+                produced.notices.append(self._notice("document", f"{entry.source}: {refused}", entry.ts_recv))
         elif entry.kind == Kind.RULES:
             self._new_rules(msgspec.msgpack.decode(entry.payload, type=list[Rules]), produced)
         else:
@@ -214,10 +221,10 @@ class Engine:
                 one.observe(now)
             one.tick(grid, before, now, messages)
 
-    def _named(self, instrument: str, act: Any) -> None:
-        one = self.instruments.get(instrument)
-        if one is not None:
-            act(one)
+    def _notice(self, code: str, words: str, now: Micros) -> VenueNotice:
+        return VenueNotice(
+            venue=self.venue, instrument="", ts_event=now, ts_recv=now, connection="", code=code, words=words
+        )
 
     def _new_rules(self, rules: Iterable[Rules], produced: Produced) -> None:
         """A changed tick, lot or contract value ends what was measured on the old grid: that instrument starts anew

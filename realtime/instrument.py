@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from realtime.channels import Message, channel
+import msgspec
+
+from realtime.channels import BY_NAME, channel
 from realtime.config import EngineConfig
 from realtime.fields import Fields
+from realtime.fusion import Situation
 from realtime.inputs import Inputs
+from realtime.message import Message
 from realtime.outlet import Outlet
 from realtime.publish.candles import Candles, ready_until
+from realtime.publish.fused import Fused
 from realtime.publish.ladder import Ladder
 from realtime.publish.orderflow import depth_fields, flow_fields, windows
 from realtime.publish.quotes import Quotes, top_of
@@ -22,10 +27,17 @@ from warehouse.metrics.bars import BarStore
 from warehouse.metrics.base import Reason
 from warehouse.metrics.ring import TradeRing
 from warehouse.metrics.top import BookTop
+from warehouse.metrics.windows import TradeWindow
 from warehouse.records import BestQuote, BookUpdate, Candle, SequenceGap, Trade
 
 AHEAD: Micros = MINUTE
 """A trade stamped further than this after its receipt is published but moves no window: time must not run ahead."""
+
+PLAIN = ("trade", "bbo", "depth", "orderflow", "market_context", "structure", "fusion_data", "precision9_context")
+"""Channels with one outlet; candles have one per timeframe."""
+
+LEVELS = 20
+"""Levels per side that metrics read."""
 
 UNREADABLE = BookTop([], [], [], [], Reason.GAP)
 
@@ -43,13 +55,16 @@ class Instrument:
         self.ring = TradeRing(self.grid)
         self.bars = BarStore(self.grid)
         self.outlets: dict[str, Outlet] = {
-            name: Outlet(channel(name, listing), listing, epoch) for name in ("trade", "bbo", "depth", "orderflow")
+            name: Outlet(channel(name, listing), BY_NAME[name].delivery, listing, epoch) for name in PLAIN
         }
-        framed = {name: Outlet(channel("candles", listing, name), listing, epoch) for name in config.timeframes}
+        framed = {
+            name: Outlet(channel("candles", listing, name), "state", listing, epoch) for name in config.timeframes
+        }
         self.outlets.update({f"candles:{name}": outlet for name, outlet in framed.items()})
         self.quotes = Quotes(self.outlets["bbo"])
         self.ladder = Ladder(self.outlets["depth"], config.depth_levels, config.depth_snapshot_ms * 1000)
         self.candles = Candles(framed, self.bars)
+        self.fused = Fused(self.outlets, self.grid, self.bars, self.ring)
         self.quote: BestQuote | None = None
         self.ts_trade: Micros = 0
         self.strange = 0
@@ -58,8 +73,9 @@ class Instrument:
         self._trades_seen = self.inputs.stale["trades"]
         self._book_seen = self.inputs.stale["depth"]
         self._open_gaps = self.inputs.gaps["trades"]
-        # What changed since it was last said.
-        self.traded = self.booked = self.quoted = False
+        # Has anything changed since fusion_data was last said, and was it complete then?
+        self.changed = True
+        self.was_complete = True
 
     # -- what happened ------------------------------------------------------------------------------------------
 
@@ -74,11 +90,12 @@ class Instrument:
             self._resumed(trade, source)
         if trade.ts_event - trade.ts_recv <= AHEAD:
             self.ring.add(trade.ts_event, trade.ticks, trade.lots, trade.taker_side == "buy")
+            self.fused.profile.add(trade.ts_event, trade.ticks, trade.lots)
             if trade.ts_event > self.ts_trade:
                 self.ts_trade = trade.ts_event
         else:
             self.strange += 1
-        self.traded = True
+        self.changed = True
         messages.append(trade_message(self._trade_out, trade, not self._open_gaps.open))
 
     def _resumed(self, trade: Trade, source: str) -> None:
@@ -91,7 +108,7 @@ class Instrument:
         """Proven changes of the book."""
         self._book_seen.newest = update.ts_recv
         self.book.apply(update)
-        self.booked = True
+        self.changed = True
         if update.snapshot:
             self.inputs.carrier["depth"] = source
 
@@ -100,11 +117,15 @@ class Instrument:
         if self.quote is None:
             self.inputs.carrier["bbo"] = source
         self.quote = quote
-        self.quoted = True
+        self.changed = True
 
     def candle(self, candle: Candle, messages: list[Message]) -> None:
         """The venue's bar; a closed one corrects ours."""
-        if candle.closed and not self.bars.candle(candle):
+        if not candle.closed:
+            return
+        same = self.bars.candle(candle)
+        self.fused.scales.forget()
+        if not same:
             messages.extend(self.candles.corrected(candle.timeframe, candle.open_time, candle.ts_recv))
 
     def gap(self, gap: SequenceGap) -> None:
@@ -118,7 +139,7 @@ class Instrument:
             self._heal()
         if gap.state == "unrecoverable":
             self.ring.gap(gap.from_ts, max(gap.to_ts, gap.from_ts + 1))
-        self.traded = True
+        self.changed = True
 
     def _hole(self, start: Micros) -> None:
         if not self._holed_from:
@@ -133,7 +154,7 @@ class Instrument:
     def invalidate_book(self, why: str) -> None:
         """The book must not be read until its next snapshot."""
         self.book.invalidate(why)
-        self.booked = True
+        self.changed = True
 
     def connection(self, name: str, why: str | None, now: Micros) -> None:
         """A connection came up (`why` None) or went down."""
@@ -145,13 +166,25 @@ class Instrument:
                     self.invalidate_book(why)
                 else:
                     self.quote = None
-                    self.quoted = True
+                    self.changed = True
 
-    def context_document(self, payload: bytes, ts_recv: Micros) -> None:
-        return
+    def context_document(self, payload: bytes, ts_recv: Micros, messages: list[Message]) -> str:
+        """A context document; why it was refused, empty if it was not."""
+        try:
+            messages.extend(self.fused.document(payload, ts_recv))
+        except (msgspec.MsgspecError, ValueError) as error:
+            return f"context document refused: {error}"
+        self.changed = True
+        return ""
 
-    def seam_certificate(self, payload: bytes) -> None:
-        return
+    def seam_certificate(self, payload: bytes) -> str:
+        """A seam certificate; why it was refused, empty if it was not."""
+        try:
+            self.inputs.seam = self.fused.history.certify(payload)
+        except msgspec.MsgspecError as error:
+            return f"seam certificate refused: {error}"
+        self.changed = True
+        return ""
 
     # -- what is due --------------------------------------------------------------------------------------------
 
@@ -162,32 +195,47 @@ class Instrument:
 
     def tick(self, grid: Micros, before: Micros, now: Micros, messages: list[Message]) -> None:
         """The boundary `grid` of the 100 ms grid passed; `before` was the one before, `now` the entry's time."""
-        config = self.config
-        self.inputs.fresh()
-        ring = self.ring
-        if ring.second >= 0:
-            ring.advance(grid // SECOND)
-            if not self.candles.published:
-                self.candles.begin(ring.started * SECOND)
+        config, inputs, ring = self.config, self.inputs, self.ring
+        inputs.fresh()
 
         def due(period_ms: int) -> bool:
             period = period_ms * 1000
             return grid // period != before // period
 
-        depth_due = due(config.depth_ms)
-        if depth_due or due(config.bbo_ms):
-            top = self.top(config.depth_levels)
-            if depth_due:
-                self._say_depth(top, grid, now, messages)
-            if due(config.bbo_ms):
-                self._say_bbo(top, now, messages)
+        if ring.second >= 0:
+            ring.advance(grid // SECOND)
+            if not self.candles.published:
+                self.candles.begin(ring.started * SECOND)
+                self.fused.profile.begin(ring.started * SECOND)
         if due(1000):
+            self.fused.second(now)
             self._close_bars(now, messages)
-        if due(config.candles_ms) and self.ring.second >= 0:
-            complaints = self.inputs.complaints(("trades",), now)
-            messages.extend(self.candles.forming(self.ring, self.ts_trade, now, complaints))
+        top = self.top(LEVELS)
+        if due(config.depth_ms):
+            self._say_depth(top, grid, now, messages)
+        if due(config.bbo_ms):
+            self._say_bbo(top, now, messages)
+        found = windows(ring)
+        complaints = inputs.complaints(("trades", "depth"), now)
+        forming = None
+        if due(config.candles_ms) and ring.second >= 0:
+            forming = self.bars.forming(ring)
+            messages.extend(self.candles.forming(forming, self.ts_trade, now, inputs.complaints(("trades",), now)))
+        ts_event = max(self.ts_trade, self.book.ts_event)
         if due(config.orderflow_ms):
-            self._say_orderflow(now, messages)
+            messages.append(self._orderflow(top, found, complaints, ts_event, now))
+        if stale := self.fused.history.complaint(now):
+            complaints = [*complaints, stale]
+        book_ok = inputs.verdict("depth", now).ok
+        situation = Situation(
+            self.grid, top, ring, found, self.fused.scales, self.fused.history, self.fused.area, now, book_ok=book_ok
+        )
+        if due(config.fusion_ms) and (self.changed or bool(complaints) == self.was_complete):
+            self.changed, self.was_complete = False, not complaints
+            messages.append(self.fused.fusion(situation, forming or self.bars.forming(ring), complaints, ts_event))
+        message = self.fused.precision9(situation, complaints, ts_event, due=due(config.precision9_ms))
+        if message is not None:
+            messages.append(message)
 
     def top(self, levels: int) -> BookTop:
         """The best levels, converted; a level off the grid makes the book unreadable until its next snapshot."""
@@ -226,24 +274,19 @@ class Instrument:
     def _close_bars(self, now: Micros, messages: list[Message]) -> None:
         if self.ring.second < 0:
             return
-        self.bars.advance(self.ring)
+        if self.bars.advance(self.ring):
+            self.fused.scales.forget()
         end = ready_until(self.ring.second, self.config.lateness_us)
         messages.extend(self.candles.closed(end, now, self.inputs.complaints(("trades",), now)))
 
-    def _say_orderflow(self, now: Micros, messages: list[Message]) -> None:
+    def _orderflow(
+        self, top: BookTop, found: dict[str, TradeWindow], complaints: list[str], ts_event: Micros, now: Micros
+    ) -> Message:
         fields = Fields()
-        found = windows(self.ring)
         fields.set("window_end", found["1m"].end * SECOND)
         flow_fields(fields, found)
-        depth_fields(fields, self.top(20), self.grid)
-        messages.append(
-            self.outlets["orderflow"].fields(
-                fields,
-                ts_event=max(self.ts_trade, self.book.ts_event),
-                ts_recv=now,
-                complaints=self.inputs.complaints(("trades", "depth"), now),
-            )
-        )
+        depth_fields(fields, top, self.grid)
+        return self.outlets["orderflow"].fields(fields, ts_event=ts_event, ts_recv=now, complaints=complaints)
 
     def status(self, now: Micros) -> dict[str, object]:
         """What the board asks at `now`."""
@@ -252,6 +295,9 @@ class Instrument:
             "streams": streams,
             "gaps": [words for rail in self.inputs.gaps.values() for words in rail.open.values()],
             "book": "ok" if self.book.valid else self.book.why,
+            "seam": None if self.fused.history.certificate is None else self.fused.history.certificate.state,
+            "spliced": self.fused.history.spliced,
+            "context_as_of": self.fused.history.as_of,
             "late_trades": self.ring.late,
             "bar_mismatches": self.bars.mismatches,
         }
@@ -286,7 +332,9 @@ class Instrument:
             "ts_trade": self.ts_trade,
             "strange": self.strange,
             "holed_from": self._holed_from,
-            "changed": [self.traded, self.booked, self.quoted],
+            "changed": self.changed,
+            "was_complete": self.was_complete,
+            "fused": self.fused.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -316,7 +364,8 @@ class Instrument:
                 update_id=update_id,
             )
         self.ts_trade, self.strange, self._holed_from = state["ts_trade"], state["strange"], state["holed_from"]
-        self.traded, self.booked, self.quoted = state["changed"]
+        self.changed, self.was_complete = state["changed"], state["was_complete"]
+        self.fused.restore(state["fused"])
 
     def continue_numbers(self, old: Instrument) -> None:
         """Go on with the sequence numbers of the instrument this one replaces."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from realtime.channels import BY_NAME, VERSION, Delivery, Message, record_name
 from realtime.fields import Fields
+from realtime.message import VERSION, Delivery, Message
 from warehouse.clock import Micros
 from warehouse.instruments import Listing
 
@@ -24,9 +24,9 @@ class Outlet:
 
     __slots__ = ("_between", "_head", "channel", "delivery", "epoch", "seq")
 
-    def __init__(self, channel: str, listing: Listing, epoch: int) -> None:
+    def __init__(self, channel: str, delivery: Delivery, listing: Listing, epoch: int) -> None:
         self.channel = channel
-        self.delivery: Delivery = BY_NAME[record_name(channel)].delivery
+        self.delivery: Delivery = delivery
         self.epoch = epoch
         self.seq = 0
         self._head = b'{"v":%d,"channel":"%b","epoch":%d,"seq":' % (VERSION, channel.encode(), epoch)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from realtime.channels import Message
 from realtime.fields import Fields
+from realtime.message import Message
 from realtime.outlet import NOTHING, Outlet, encode
 from warehouse.clock import SECOND, Micros
 from warehouse.instruments import Grid, timeframe_us
 from warehouse.metrics.bars import Bar, BarStore, Forming
 from warehouse.metrics.base import Reason
-from warehouse.metrics.ring import TradeRing
 
 RECENT = 4
 """Closed bars looked at when something closes: a bar proven late is still published."""
@@ -53,10 +52,11 @@ class Candles:
             length = timeframe_us(timeframe)
             self.published.setdefault(timeframe, at - at % length - length)
 
-    def forming(self, ring: TradeRing, ts_event: Micros, ts_recv: Micros, complaints: list[str]) -> list[Message]:
+    def forming(
+        self, found: dict[str, Forming], ts_event: Micros, ts_recv: Micros, complaints: list[str]
+    ) -> list[Message]:
         """The open bars that changed since they were said last."""
         grid, messages = self._store.grid, []
-        found = self._store.forming(ring)
         for timeframe, outlet in self._outlets.items():
             form = found[timeframe]
             if form.open_time == 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from realtime.channels import Message
+from realtime.message import Message
 from realtime.outlet import Outlet, encode
 from realtime.payloads import Depth, PriceSize
 from warehouse.clock import Micros

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from realtime.channels import Message
 from realtime.fields import Fields
+from realtime.message import Message
 from realtime.outlet import Outlet
 from warehouse.clock import Micros
 from warehouse.instruments import Grid

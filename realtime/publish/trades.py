@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from realtime.channels import Message
+from realtime.message import Message
 from realtime.outlet import NOTHING, Outlet, encode
 from realtime.payloads import TradePrint
 from warehouse.records import Trade

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from realtime.channels import Message
+from realtime.message import Message
 
 
 class Account(msgspec.Struct, gc=False):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from realtime.channels import Message, finish, record_name
+from realtime.message import Message, finish, record_name
 from realtime.sinks.base import Account, Receipt, Stamp, receipt
 
 

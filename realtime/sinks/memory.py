@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from realtime.channels import Message, finish
+from realtime.message import Message, finish
 from realtime.sinks.base import Account, Receipt, Stamp, receipt
 from warehouse.clock import Micros
 

@@ -16,7 +16,7 @@ from typing import cast
 
 import hiredis
 
-from realtime.channels import Message, finish
+from realtime.message import Message, finish
 from realtime.sinks.base import Account, Receipt, Stamp, receipt
 from realtime.sinks.resp import Address, Packer, address, pack
 from warehouse.clock import Clock

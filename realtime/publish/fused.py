@@ -1,0 +1,113 @@
+"""The context channels: `market_context` and `structure` on change, `fusion_data` and `precision9_context` live."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from realtime.fields import Fields
+from realtime.fusion import Scales, Situation, fusion_fields
+from realtime.history import History, market_context, market_structure
+from realtime.message import Message
+from realtime.outlet import NOTHING, Outlet, encode
+from realtime.precision9 import flags, key, precision9_fields
+from realtime.session import Area, SessionProfile
+from warehouse.clock import Micros
+from warehouse.instruments import Grid
+from warehouse.metrics.bars import BarStore, Forming
+from warehouse.metrics.base import HARMLESS, Reason
+from warehouse.metrics.ring import TradeRing
+
+
+class Fused:
+    """History's side of an instrument, and what follows when the present is held against it."""
+
+    __slots__ = ("_bars", "_outlets", "_ring", "area", "history", "key", "profile", "scales")
+
+    def __init__(self, outlets: dict[str, Outlet], grid: Grid, bars: BarStore, ring: TradeRing) -> None:
+        self._outlets = outlets
+        self._bars = bars
+        self._ring = ring
+        self.history = History(grid)
+        self.profile = SessionProfile(grid)
+        self.scales = Scales(bars)
+        self.area: Area | Reason = Reason.WARMUP
+        self.key: list[object] = []
+
+    def document(self, payload: bytes, ts_recv: Micros) -> list[Message]:
+        """A context document came: two channels say it, once per digest. Raises ValueError for an unreadable one."""
+        if not self.history.take(payload, self._bars):
+            return []
+        document = self.history.document
+        assert document is not None
+        self.scales.forget()
+        self.profile.document(document)
+        self.history.splice(self._ring)
+        return [
+            self._say("market_context", *market_context(document), ts_recv),
+            self._say("structure", *market_structure(document), ts_recv),
+        ]
+
+    def _say(self, name: str, payload: dict[str, object], reasons: dict[str, Reason], ts_recv: Micros) -> Message:
+        as_of = self.history.as_of
+        assert as_of is not None
+        stale = self.history.complaint(ts_recv)
+        return self._outlets[name].wrap(
+            encode(payload),
+            ts_event=as_of,
+            ts_recv=ts_recv,
+            complete=not stale and all(reason in HARMLESS for reason in reasons.values()),
+            reasons=encode(reasons) if reasons else NOTHING,
+            context_as_of=as_of,
+        )
+
+    def second(self, now: Micros) -> None:
+        """A second passed: the seam may be ready, the session's value area has moved."""
+        self.history.splice(self._ring)
+        self.area = self.profile.area(now)
+
+    def fusion(self, now: Situation, forming: dict[str, Forming], complaints: list[str], ts_event: Micros) -> Message:
+        """`fusion_data`."""
+        fields = fusion_fields(now, forming, self.scales)
+        return self._spliced("fusion_data", fields, now, complaints, ts_event)
+
+    def precision9(self, now: Situation, complaints: list[str], ts_event: Micros, *, due: bool) -> Message | None:
+        """`precision9_context`: when due, or when what it stands for changes."""
+        risk = flags(now, complaints)
+        found = key(now, risk, complaints)
+        if not due and found == self.key:
+            return None
+        self.key = found
+        return self._spliced("precision9_context", precision9_fields(now, risk), now, complaints, ts_event)
+
+    def _spliced(
+        self, name: str, fields: Fields, now: Situation, complaints: list[str], ts_event: Micros
+    ) -> Message:  # fmt: skip
+        extra, reasons = now.history.spoken(now.now)
+        fields.reasons.update(reasons)
+        return self._outlets[name].fields(
+            fields,
+            ts_event=ts_event,
+            ts_recv=now.now,
+            complaints=complaints,
+            context_as_of=now.history.as_of,
+            extra=extra,
+        )
+
+    def state(self) -> dict[str, object]:
+        """All of it as JSON-able values."""
+        area = self.area
+        return {
+            "history": self.history.state(),
+            "profile": self.profile.state(),
+            "area": str(area) if isinstance(area, Reason) else [area.poc, area.vah, area.val, area.share, area.lots],
+            "key": list(self.key),
+        }
+
+    def restore(self, state: Mapping[str, object]) -> None:
+        """The inverse of `state`."""
+        self.history.restore(cast("Mapping[str, object]", state["history"]))
+        self.profile.restore(cast("Mapping[str, object]", state["profile"]))
+        area = state["area"]
+        self.area = Reason(area) if isinstance(area, str) else Area(*cast("list[int]", area))
+        self.key = list(cast("list[object]", state["key"]))

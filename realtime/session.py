@@ -1,0 +1,168 @@
+"""The volume profile of the UTC day: history's bins up to a whole minute, live trades from there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+import msgspec
+
+from warehouse.clock import DAY, MINUTE, Micros
+from warehouse.context import ContextDocument, same_grid
+from warehouse.instruments import Grid
+from warehouse.metrics.base import Reason
+from warehouse.structure.profile import from_counts, point_of_control, value_area
+
+KEPT_MINUTES = 180
+"""Minutes of live volume kept by price when no document takes them over."""
+
+MIN_TRADED = 30 * MINUTE
+"""A session younger than this has no value area yet."""
+
+
+class Area(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Point of control and value area in ticks, share of the volume inside, whole volume in lots."""
+
+    poc: float
+    vah: int
+    val: int
+    share: float
+    lots: int
+
+
+class SessionProfile:
+    """Volume by price since 00:00 UTC. `live_from` is the first minute observed whole, -1 before observation begins."""
+
+    __slots__ = (
+        "_base",
+        "_base_end",
+        "_bins",
+        "_cell",
+        "_cell_minute",
+        "_day",
+        "_minutes",
+        "grid",
+        "live_from",
+        "width",
+    )
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self.live_from: Micros = -1
+        self.width = 0
+        self._day: Micros = 0
+        self._base: dict[int, int] = {}
+        self._base_end: Micros = 0
+        self._bins: dict[int, int] = {}
+        self._minutes: dict[Micros, dict[int, int]] = {}
+        self._cell: dict[int, int] = {}
+        self._cell_minute: Micros = -1
+
+    def begin(self, at: Micros) -> None:
+        """Live observation begins."""
+        self.live_from = -(-at // MINUTE) * MINUTE
+
+    def add(self, ts_event: Micros, ticks: int, lots: int) -> None:
+        """Count one trade."""
+        minute = ts_event - ts_event % MINUTE
+        if minute != self._cell_minute:
+            self._turn(minute)
+        cell = self._cell
+        cell[ticks] = cell.get(ticks, 0) + lots
+        if self.width and minute >= self._base_end:
+            k = ticks // self.width
+            self._bins[k] = self._bins.get(k, 0) + lots
+
+    def _turn(self, minute: Micros) -> None:
+        cell = self._minutes.get(minute)
+        if cell is None:
+            cell = self._minutes[minute] = {}
+            if minute - minute % DAY > self._day:
+                self._new_day(minute - minute % DAY)
+            while len(self._minutes) > KEPT_MINUTES:
+                self._fold(min(self._minutes))
+        self._cell, self._cell_minute = cell, minute
+
+    def _fold(self, minute: Micros) -> None:
+        """Give up the oldest minute's prices: into the base by bins, or, without a width, out of the session."""
+        cell = self._minutes.pop(minute)
+        if self.width and minute >= self._base_end:
+            for ticks, lots in cell.items():
+                k = ticks // self.width
+                self._base[k] = self._base.get(k, 0) + lots
+            self._base_end = minute + MINUTE
+        self.live_from = max(self.live_from, minute + MINUTE)
+
+    def _new_day(self, day: Micros) -> None:
+        """Everything before midnight belongs to the session before; late trades of it are not ours any more."""
+        self._day, self._base, self._base_end = day, {}, day
+        self._rebuild()
+
+    def document(self, document: ContextDocument) -> None:
+        """Take over history's bins of today, and forget the live minutes that they hold."""
+        session = document.profiles.get("session")
+        widest = session or document.profiles.get("day") or document.profiles.get("previous_session")
+        if widest is None or not same_grid(self.grid, document.grid):
+            return
+        tick = self.grid.tick_num / self.grid.tick_den
+        self.width = max(1, round(widest.bin_width / tick))
+        if session is not None and session.start >= self._day:
+            first = round(session.first_bin / tick / self.width)
+            lots = [round(volume * self.grid.size_den / self.grid.size_num) for volume in session.bins]
+            self._day, self._base_end = session.start, session.end
+            self._base = {first + i: count for i, count in enumerate(lots) if count}
+        self._rebuild()
+
+    def _rebuild(self) -> None:
+        self._minutes = {at: cell for at, cell in self._minutes.items() if at >= self._base_end}
+        self._cell_minute = -1
+        self._bins = dict(self._base)
+        if self.width:
+            for cell in self._minutes.values():
+                for ticks, lots in cell.items():
+                    k = ticks // self.width
+                    self._bins[k] = self._bins.get(k, 0) + lots
+
+    def area(self, now: Micros) -> Area | Reason:
+        """Point of control and value area of today up to now, or why there are none."""
+        day = now - now % DAY
+        if day > self._day:
+            self._new_day(day)
+        if not self.width:
+            return Reason.NO_HISTORY
+        if self.live_from < 0 or self.live_from > self._base_end:
+            return Reason.WARMUP
+        if now - day < MIN_TRADED:
+            return Reason.WARMUP
+        profile = from_counts(self._bins, self.width, "trades")
+        if profile is None:
+            return Reason.NO_TRADES
+        low, high, share = value_area(profile.volumes)
+        middle = (profile.first + point_of_control(profile.volumes)) * self.width + self.width / 2
+        return Area(
+            middle,
+            (profile.first + high + 1) * self.width,
+            (profile.first + low) * self.width,
+            share,
+            sum(self._bins.values()),
+        )
+
+    def state(self) -> dict[str, object]:
+        """All of it as JSON-able values."""
+        return {
+            "live_from": self.live_from,
+            "width": self.width,
+            "day": self._day,
+            "base": [list(row) for row in self._base.items()],
+            "base_end": self._base_end,
+            "minutes": [[at, [list(row) for row in cell.items()]] for at, cell in self._minutes.items()],
+        }
+
+    def restore(self, state: Mapping[str, object]) -> None:
+        """The inverse of `state`."""
+        self.live_from, self.width = cast("int", state["live_from"]), cast("int", state["width"])
+        self._day, self._base_end = cast("int", state["day"]), cast("int", state["base_end"])
+        self._base = dict(cast("list[tuple[int, int]]", state["base"]))
+        rows = cast("list[tuple[int, list[list[int]]]]", state["minutes"])
+        self._minutes = {at: dict(cast("list[tuple[int, int]]", cell)) for at, cell in rows}
+        self._rebuild()
