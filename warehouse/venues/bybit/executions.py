@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from warehouse.clock import SECOND, Micros
-from warehouse.errors import RateLimited, Rejected
+from warehouse.errors import VenueError
 from warehouse.instruments import Rules
 from warehouse.records import GapState, SequenceGap, Trade
 from warehouse.venues.base import Fetch, Output
@@ -136,7 +136,7 @@ class Executions:
         try:
             rows, _ = recent_trades(body)
             page = decode.recent_trades(rows, self.rules.instrument, self.grid, ts_recv)
-        except (ValueError, Rejected, RateLimited, RecursionError) as error:
+        except (ValueError, VenueError, OverflowError, RecursionError) as error:
             return self._failed(f"{error}"[:160], ts_recv)
         behind = bool(self.held) and (not page or page[-1].ts_event < next(iter(self.held.values())).ts_event)
         if behind and self.attempts < ATTEMPTS - 1:

@@ -66,7 +66,7 @@ class BybitSession:
         self._quotes: dict[str, decode.QuoteBefore20250320] = {}
         self._handlers: dict[bytes, Handler] = {}
         self._instrument: dict[bytes, str] = {}
-        self._topics: list[str] = []
+        self.topics: list[str] = []
         self._pending: dict[str, Request] = {}
         self._refused: dict[str, Micros] = {}
         self._requests = 0
@@ -95,7 +95,7 @@ class BybitSession:
             handler = _candles(rules, decode.INTERVALS[detail])
         else:
             return
-        self._topics.append(topic)
+        self.topics.append(topic)
         self._handlers[topic.encode()] = handler
         self._instrument[topic.encode()] = rules.instrument
 
@@ -123,7 +123,7 @@ class BybitSession:
         out: list[Output] = [
             Connected(venue=self.venue, instrument="", ts_event=now, ts_recv=now, connection=self.name)
         ]
-        chunks = [tuple(self._topics[at : at + ARGS]) for at in range(0, len(self._topics), ARGS)]
+        chunks = [tuple(self.topics[at : at + ARGS]) for at in range(0, len(self.topics), ARGS)]
         out += [self._subscribe(chunk, now, first=True) for chunk in chunks]
         for machine in self._machines:
             out += machine.connected(now)

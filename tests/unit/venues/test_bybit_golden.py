@@ -1,0 +1,70 @@
+"""Frames in Bybit's shape and what they mean, side by side."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.unit.venues.bybit_market import session
+from warehouse.records import Undecodable
+from warehouse.venues.base import Fetch, Output, Send
+from warehouse.venues.bybit.session import BybitSession
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "bybit"
+RECEIVED = 1_763_733_700_000_000
+NOTHING = b'{"retCode":0,"retMsg":"OK","result":{"category":"","list":[]},"time":1763733700000}'
+
+
+def plain(output: Output) -> dict[str, object]:
+    """An output as JSON-able values, led by its type in snake case; frames as text."""
+    name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(output).__name__).lower()
+    if isinstance(output, Send):
+        return {"record": name, "frame": output.frame.decode()}
+    return {"record": name, **msgspec.to_builtins(output)}
+
+
+def frames(name: str) -> list[bytes]:
+    return (GOLDEN / f"{name}.jsonl").read_bytes().splitlines()
+
+
+def joined(market: str, at: int | None = None) -> BybitSession:
+    """A session whose recent-trade pages have come back empty, so that nothing is held."""
+    one = session(market, at=at)
+    one.connected(RECEIVED)
+    for topic in [topic for topic in one.topics if topic.startswith("publicTrade.")]:
+        frame = b'{"topic":"%s","type":"snapshot","ts":1763733600000,"data":[]}' % topic.encode()
+        one.receive(frame, RECEIVED)
+    one.receive(b'{"success":true,"ret_msg":"","req_id":"1","op":"subscribe"}', RECEIVED)
+    for output in one.tick(RECEIVED + 3_000_000):
+        if isinstance(output, Fetch):
+            one.answer(output, 200, NOTHING, RECEIVED)
+    return one
+
+
+@pytest.mark.parametrize(
+    ("name", "market", "at"),
+    [("spot", "spot", None), ("linear", "perp", None), ("before_20250320", "spot", 1_700_000_000_000_000)],
+)
+def test_frames_still_mean_what_they_meant(name: str, market: str, at: int | None) -> None:
+    one = joined(market, at)
+    outputs = [[plain(output) for output in one.receive(frame, RECEIVED)] for frame in frames(name)]
+    expected = [msgspec.json.decode(line) for line in (GOLDEN / f"{name}.records.jsonl").read_bytes().splitlines()]
+    assert msgspec.json.decode(msgspec.json.encode(outputs)) == expected
+
+
+def test_refused_frames_are_each_one_undecodable_and_change_nothing() -> None:
+    one = joined("perp")
+    before = one.state()
+    for frame in frames("refused"):
+        outputs = one.receive(frame, RECEIVED)
+        assert [type(output) for output in outputs] == [Undecodable], frame
+    assert one.state() == before
+
+
+def test_silent_frames_give_nothing() -> None:
+    one = joined("perp")
+    for frame in frames("silent"):
+        assert list(one.receive(frame, RECEIVED)) == [], frame
