@@ -145,14 +145,15 @@ def test_state_anywhere_and_on_is_the_uninterrupted_run(steps: list[Trade], cut:
     assert second.window(until, 30) == whole.window(until, 30)
 
 
-@given(trades, st.integers(0, 30))
-@settings(max_examples=60)
-def test_history_spliced_at_any_second_is_one_watch(steps: list[Trade], at: int) -> None:
+@given(trades, st.integers(0, 30), st.sampled_from([0, 1, 9, 70]))
+@settings(max_examples=80)
+def test_history_spliced_at_any_second_is_one_watch(steps: list[Trade], at: int, beyond: int) -> None:
     log = accepted(played(steps))
     until = max([START, *(trade[0] // S for trade in log)]) + 5
     cut = min(START + at, until)
     whole = ring_of(log, until)
-    past = ring_of([trade for trade in log if trade[0] // S < cut], cut)
+    end_of_past = min(cut + beyond, until)
+    past = ring_of([trade for trade in log if trade[0] // S < end_of_past], end_of_past)
     live = TradeRing(GRID, depth=64)
     live.start(max(START, cut - 3) * S)
     for trade in log:

@@ -307,14 +307,16 @@ class TradeRing:
     def splice(self, history: TradeRing, cut: int) -> None:
         """Let `history` supply every trade before second `cut`; this ring keeps the rest.
 
-        `history` must have been advanced to `cut` and this ring must have observed `cut`; ValueError otherwise.
+        Both must have watched `cut`; ValueError otherwise. A history that has gone on past its depth since then is cut
+        at the oldest second that it still holds.
         """
-        if history._second < cut or not self._start <= cut <= self._second:
-            raise ValueError(f"cannot splice at {cut}: history reaches {history._second}, live began {self._start}")
         for ring in (self, history):
             if ring._pending:
                 ring._flush()
         known = max(history._start, history._second - history.depth)
+        cut = max(cut, known)
+        if history._second < cut or not self._start <= cut <= self._second:
+            raise ValueError(f"cannot splice at {cut}: history reaches {history._second}, live began {self._start}")
         first = min(max(known, self._second - self.depth), cut)
         buckets = {bucket[0]: bucket for bucket in history._buckets(first, cut)}
         buckets.update((bucket[0], bucket) for bucket in self._buckets(cut, self._second))
