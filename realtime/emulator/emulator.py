@@ -117,11 +117,12 @@ class Emulator:
     async def _close(self) -> None:
         if self._pump is not None:
             self._pump.cancel()
-            await asyncio.gather(self._pump, return_exceptions=True)
-        for server in self.servers.values():
-            await server.close()
+            await asyncio.wait((self._pump,))
+        await asyncio.gather(*(server.close() for server in self.servers.values()))
         if self._truth is not None:
             self._truth.close()
+        if self._pump is not None and not self._pump.cancelled():
+            self._pump.result()
 
     @property
     def endpoints(self) -> dict[str, dict[str, str]]:
@@ -158,7 +159,8 @@ class Emulator:
     async def failed(self) -> None:
         """Return only by raising what ended the emulation, if anything ever does."""
         assert self._pump is not None, "enter the emulator first"
-        await asyncio.shield(self._pump)
+        await asyncio.wait((self._pump,))
+        self._pump.result()
 
     async def _run(self) -> None:
         next_tick = 0

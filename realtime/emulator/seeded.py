@@ -18,7 +18,7 @@ from realtime.emulator.market import SeededView
 from realtime.emulator.path import TILE, Path
 from realtime.emulator.source import About, Played
 from realtime.emulator.truth import Truth
-from warehouse.clock import MINUTE, Clock, Micros
+from warehouse.clock import HOUR, MINUTE, Clock, Micros
 from warehouse.errors import ConfigError
 from warehouse.records import Record, Trade
 
@@ -87,6 +87,8 @@ class Seeded:
             self._views[venue] = SeededView(
                 venue, market.seed, paths, self._clock, market.t0, market.lookback_us, market.rate
             )
+        if now - market.t0 > HOUR:
+            log.info("reliving", minutes=(now - market.t0) // MINUTE)
         for view in self._views.values():
             for one in view.markets.values():
                 one.flow.relive(now)

@@ -98,10 +98,8 @@ class VenueServer:
         """Disconnect everybody and free the ports."""
         for server in self._servers:
             server.close()
-        for runner in self._runners:
-            await runner.cleanup()
-        for server in self._servers:
-            await server.wait_closed()
+        await asyncio.gather(*(runner.cleanup() for runner in self._runners))
+        await asyncio.gather(*(server.wait_closed() for server in self._servers))
 
     async def _open_rest(self, base: str, prefix: str) -> int:
         async def answer(request: web.Request) -> web.Response:
@@ -203,9 +201,10 @@ class VenueServer:
             self._push(client, frames, now)
 
     def tick(self, now: Micros) -> None:
-        """Let connections do what is due by time, and end those too slow to keep up."""
+        """Let connections do what is due by time (a tape adds nothing to its frames); end those too slow to keep up."""
         for client in list(self.clients.values()):
-            self._push(client, client.side.tick(now), now)
+            if not self.about.tape:
+                self._push(client, client.side.tick(now), now)
             if client.too_slow and client.socket.transport.get_write_buffer_size():
                 log.warning("client_too_slow", venue=self.venue, base=client.base, waiting=client.waiting.qsize())
                 client.socket.transport.abort()
