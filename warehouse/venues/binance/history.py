@@ -58,7 +58,10 @@ def server_time(market: Market) -> Generator[Fetch, object, Micros]:
 
 
 def candles(rules: Rules, timeframe: str, start: Micros, end: Micros, now: Micros) -> Walk:
-    """Bars that open in `[start, end)`. The open one has `closed=False`; complete up to the last closed one."""
+    """Bars that open in `[start, end)`. The open one has `closed=False`; complete up to the last closed one.
+
+    The note says how many bars there are where they are fewer than the range is long.
+    """
     step = timeframe_us(timeframe)
     records: list[Record] = []
     cursor, last_ms = requests.ceil_ms(start), requests.ceil_ms(end) - 1
@@ -70,7 +73,11 @@ def candles(rules: Rules, timeframe: str, start: Micros, end: Micros, now: Micro
         if len(rows) < requests.KLINES_PAGE or not fresh:
             break
         cursor = fresh[-1].open_time + step // 1000
-    return Answer(records=records, complete_from=start, complete_to=max(start, min(end, now // step * step)))
+    complete_to = max(start, min(end, now // step * step))
+    asked = len(range(-(-start // step) * step, complete_to, step))
+    closed = sum(record.ts_event < complete_to for record in records)
+    note = f"binance serves {closed} of {asked} {timeframe} bars" if closed < asked else None
+    return Answer(records=records, complete_from=start, complete_to=complete_to, note=note)
 
 
 def trades(rules: Rules, start: Micros, end: Micros, now: Micros, *, raw: bool = False) -> Walk:
