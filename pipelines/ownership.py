@@ -24,11 +24,15 @@ FOREVER: Micros = 1 << 62
 
 
 class Interval(msgspec.Struct, frozen=True, order=True):
-    """One recorded interval `[start, end)`. `first_seq` tells trades of the first instant apart; None: time must do."""
+    """One recorded interval `[start, end)`. `first_seq` tells trades of the first instant apart; None: time must do.
+
+    The stream itself began at `live_from` (None: not yet); what is older came in a page and proves nothing.
+    """
 
     start: Micros
     end: Micros
     first_seq: int | None = None
+    live_from: Micros | None = None
 
     def owns(self, trade: Trade) -> bool:
         """Whether this trade is the recorder's."""
@@ -50,7 +54,8 @@ class Recorded(msgspec.Struct, frozen=True):
         return cls(
             tuple(
                 sorted(
-                    Interval(row.start, FOREVER if row.end >= now - ALIVE else row.end, row.first_seq) for row in rows
+                    Interval(row.start, FOREVER if row.end >= now - ALIVE else row.end, row.first_seq, row.live_from)
+                    for row in rows
                 )
             )
         )
@@ -64,8 +69,8 @@ class Recorded(msgspec.Struct, frozen=True):
         return missing(span, self.outside(span))
 
     def settled(self) -> list[Span]:
-        """What needs no fetching: recorded time without the stretch at each beginning that proves the seam."""
-        return [(interval.start + PROOF, interval.end) for interval in self.intervals]
+        """What needs no fetching: recorded time without the stretch at each stream's beginning that proves the seam."""
+        return [(one.live_from + PROOF, one.end) for one in self.intervals if one.live_from is not None]
 
 
 def split(trades: Sequence[Trade], recorded: Recorded | None) -> tuple[list[Trade], list[Trade]]:

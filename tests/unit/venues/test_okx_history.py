@@ -92,7 +92,7 @@ def test_candles_page_downward_from_the_recent_into_the_deep_endpoint() -> None:
     start, end = NOW - 2000 * MINUTE, NOW
     answer, asked = walk(history.candles(SWAP, "1m", start, end, NOW), Market())
     assert len(answer.records) == 2000
-    assert [fetch.ccxt.removeprefix("publicGetMarket") for fetch in asked] == ["Candles"] * 5 + ["HistoryCandles"] * 2
+    assert [fetch.ccxt.removeprefix("publicGetMarket") for fetch in asked] == ["Candles"] * 3 + ["HistoryCandles"] * 4
     assert all("before" not in fetch.query for fetch in asked)
 
 
