@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from realtime.fusion import FLOW_METRICS, REGIME_TIMEFRAMES, SESSION_METRICS, VOLATILITY_METRICS
+from realtime.fusion import FLOW_METRICS, IMBALANCE, REGIME_TIMEFRAMES, SESSION_METRICS, VOLATILITY_METRICS
 from realtime.precision9 import SHOWN
-from realtime.publish.orderflow import DEPTH
 from warehouse.clock import Micros
 from warehouse.context import BreakPoint, LevelContext, ProfileContext, SwingPoint, TimeframeContext, ZoneContext
 from warehouse.metrics import WINDOWS
@@ -119,7 +118,7 @@ def _windowed(metrics: tuple[object, ...], names: tuple[str, ...]) -> list[str]:
 
 _flow = [*_windowed(FLOW_METRICS, tuple(WINDOWS)), *_windowed(SESSION_METRICS, ("session",))]
 
-BookSection = _of("BookSection", (*BEST, *(name for name, _ in DEPTH)))
+BookSection = _of("BookSection", (*BEST, *(name for name, _ in IMBALANCE)))
 FlowSection = _of(
     "FlowSection",
     tuple(name for name in _flow if not name.startswith("mr_signal")),

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from realtime.fields import Fields
 from realtime.history import History
+from realtime.outlet import Part
 from realtime.publish.candles import bar_fields
-from realtime.publish.orderflow import DEPTH
+from realtime.publish.orderflow import DEPTH, windows
 from realtime.publish.quotes import best_fields
 from realtime.session import Area
 from warehouse.clock import SECOND, Micros
@@ -28,6 +29,7 @@ ATR_TIMEFRAME = "1h"
 """Distances are told in ATRs of this timeframe."""
 
 REGIME_TIMEFRAMES = ("4h", "15m")
+IMBALANCE = tuple(pair for pair in DEPTH if pair[0].startswith("book_imbalance"))
 FLOW = ("cvd", "delta_ratio", "trade_count", "buy_volume", "sell_volume", "vwap", "vwap_z", "mr_signal")
 VOLATILITY = ("volatility", "sigma_bps", "volatility_annual")
 FLOW_METRICS = tuple(metric for name in FLOW for metric in TRADE_METRICS if metric.spec.name == name)
@@ -71,15 +73,16 @@ def _unbroken(bars: list[Bar], length: Micros) -> list[Bar]:
 class Situation:
     """What both payloads need to know of this moment: prices in ticks, levels in quote."""
 
-    __slots__ = ("area", "atr", "basis", "found", "grid", "history", "now", "price", "resistance", "ring",
-                 "support", "ticks", "top")  # fmt: skip
+    __slots__ = (
+        "_found", "area", "atr", "basis", "grid", "history", "now", "price", "resistance", "ring", "support", "ticks",
+        "top",
+    )  # fmt: skip
 
     def __init__(
         self,
         grid: Grid,
         top: BookTop,
         ring: TradeRing,
-        found: dict[str, TradeWindow],
         scales: Scales,
         history: History,
         area: Area | Reason,
@@ -87,7 +90,8 @@ class Situation:
         *,
         book_ok: bool,
     ) -> None:
-        self.grid, self.top, self.ring, self.found = grid, top, ring, found
+        self.grid, self.top, self.ring = grid, top, ring
+        self._found: dict[str, TradeWindow] | None = None
         self.history, self.area, self.now = history, area, now
         last = ring.last_ticks
         self.ticks: float | None = None
@@ -101,6 +105,13 @@ class Situation:
         self.atr = None if scale is None else self.quote(float(scale))
         self.support = None if self.price is None else support(self.price, history.levels)
         self.resistance = None if self.price is None else resistance(self.price, history.levels)
+
+    @property
+    def found(self) -> dict[str, TradeWindow]:
+        """The rolling windows of trades and the session, made when first asked for."""
+        if self._found is None:
+            self._found = windows(self.ring)
+        return self._found
 
     @property
     def no_level(self) -> Reason:
@@ -119,14 +130,22 @@ class Situation:
         return ticks * self.grid.tick_num / self.grid.tick_den
 
 
-def fusion_fields(now: Situation, forming: dict[str, Forming], scales: Scales) -> Fields:
-    """The payload of `fusion_data`, without the parts that are spliced in."""
+def fast_fields(now: Situation) -> Fields:
+    """The part of `fusion_data` that is of the very moment: prices, imbalance, distances, position in value."""
     fields = Fields()
     price_fields(fields, now)
     book = fields.section("book")
     best_fields(book, now.top, now.grid)
-    for name, metric in DEPTH:
+    for name, metric in IMBALANCE:
         book.put(name, metric.value(now.top, now.grid))
+    level_fields(fields.section("distances"), now)
+    area_fields(fields.section("value_area"), now)
+    return fields
+
+
+def slow_part(now: Situation, forming: dict[str, Forming], scales: Scales) -> Part:
+    """The part of `fusion_data` that moves by the second: windows of trades, forming bars, bias."""
+    fields = Fields()
     flow = fields.section("flow")
     flow.set("window_end", now.found["1m"].end * SECOND)
     for name, window in now.found.items():
@@ -140,10 +159,8 @@ def fusion_fields(now: Situation, forming: dict[str, Forming], scales: Scales) -
     candles = fields.section("candles")
     for timeframe in TIMEFRAMES:
         candle_fields(candles.section(timeframe), forming[timeframe], scales.of(timeframe), now.grid)
-    level_fields(fields.section("distances"), now)
-    area_fields(fields.section("value_area"), now)
     bias_fields(fields.section("bias"), now)
-    return fields
+    return Part.of(fields)
 
 
 def price_fields(fields: Fields, now: Situation) -> None:

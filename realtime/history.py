@@ -8,7 +8,8 @@ from typing import cast
 
 import msgspec
 
-from realtime.outlet import encode
+from realtime.fields import Fields
+from realtime.outlet import Part
 from warehouse.clock import SECOND, Micros
 from warehouse.context import ContextDocument, LevelContext, decode, same_grid
 from warehouse.instruments import TIMEFRAMES, Grid, timeframe_us
@@ -43,7 +44,7 @@ class History:
         self.levels: list[LevelContext] = []
         self.as_of: Micros | None = None
         self._payload = b""
-        self._spoken: tuple[tuple[str, ...], bytes, dict[str, Reason]] | None = None
+        self._spoken: tuple[tuple[str, ...], Part] | None = None
 
     # -- what happened ------------------------------------------------------------------------------------------
 
@@ -105,36 +106,38 @@ class History:
             return Reason.NO_HISTORY
         return Reason(self.document.reasons.get(path, Reason.NO_HISTORY))
 
-    def spoken(self, now: Micros) -> tuple[bytes, dict[str, Reason]]:
-        """The fields `trends` and `levels` of derived payloads, encoded once per document, and their reasons."""
+    def spoken(self, now: Micros) -> Part:
+        """The fields `trends` and `levels` of derived payloads, encoded once per document and staleness."""
         stale = tuple(timeframe for timeframe in JUDGED if self.stale(timeframe, now))
         if self._spoken is None or self._spoken[0] != stale:
-            self._spoken = (stale, *self._speak(stale))
-        return self._spoken[1], self._spoken[2]
+            self._spoken = (stale, self._speak(stale))
+        return self._spoken[1]
 
-    def _speak(self, stale: tuple[str, ...]) -> tuple[bytes, dict[str, Reason]]:
+    def _speak(self, stale: tuple[str, ...]) -> Part:
         frames = {} if self.document is None else self.document.timeframes
-        trends: dict[str, str | None] = {}
-        reasons: dict[str, Reason] = {}
+        fields = Fields()
+        trends = fields.section("trends")
         for timeframe in JUDGED:
             frame = frames.get(timeframe)
-            trends[timeframe] = None if frame is None or timeframe in stale else frame.trend
-            if trends[timeframe] is None:
-                why = Reason.STALE if frame is not None and timeframe in stale else self.reason(
-                    f"timeframes.{timeframe}.trend"
-                )  # fmt: skip
-                reasons[f"trends.{timeframe}"] = why
-        levels = [
-            {
-                "price": level.price,
-                "zone_low": level.zone_low,
-                "zone_high": level.zone_high,
-                "strength": level.strength,
-                "touches": level.touches,
-            }
-            for level in self.levels
-        ]
-        return b',"trends":%b,"levels":%b' % (encode(trends), encode(levels)), reasons
+            if frame is not None and timeframe in stale:
+                trends.set(timeframe, None, Reason.STALE)
+            else:
+                value = None if frame is None else frame.trend
+                trends.set(timeframe, value, self.reason(f"timeframes.{timeframe}.trend"))
+        fields.set(
+            "levels",
+            [
+                {
+                    "price": level.price,
+                    "zone_low": level.zone_low,
+                    "zone_high": level.zone_high,
+                    "strength": level.strength,
+                    "touches": level.touches,
+                }
+                for level in self.levels
+            ],
+        )
+        return Part.of(fields)
 
     # -- memory -------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from realtime.outlet import Outlet
 from realtime.publish.candles import Candles, ready_until
 from realtime.publish.fused import Fused
 from realtime.publish.ladder import Ladder
-from realtime.publish.orderflow import depth_fields, flow_fields, windows
+from realtime.publish.orderflow import depth_fields, flow_fields
 from realtime.publish.quotes import Quotes, top_of
 from realtime.publish.trades import trade_message
 from warehouse.book import Book
@@ -38,6 +38,8 @@ PLAIN = ("trade", "bbo", "depth", "orderflow", "market_context", "structure", "f
 
 LEVELS = 20
 """Levels per side that metrics read."""
+
+TRADES, BOTH = ("trades",), ("trades", "depth")
 
 UNREADABLE = BookTop([], [], [], [], Reason.GAP)
 
@@ -215,25 +217,23 @@ class Instrument:
             self._say_depth(top, grid, now, messages)
         if due(config.bbo_ms):
             self._say_bbo(top, now, messages)
-        found = windows(ring)
-        complaints = inputs.complaints(("trades", "depth"), now)
-        forming = None
+        fused = self.fused
+        book_ok = inputs.verdict("depth", now).ok
+        situation = Situation(self.grid, top, ring, fused.scales, fused.history, fused.area, now, book_ok=book_ok)
+        complaints = inputs.complaints(BOTH, now)
+        ts_event = max(self.ts_trade, self.book.ts_event)
         if due(config.candles_ms) and ring.second >= 0:
             forming = self.bars.forming(ring)
-            messages.extend(self.candles.forming(forming, self.ts_trade, now, inputs.complaints(("trades",), now)))
-        ts_event = max(self.ts_trade, self.book.ts_event)
+            messages.extend(self.candles.forming(forming, self.ts_trade, now, inputs.complaints(TRADES, now)))
+            fused.refresh(situation, forming)
         if due(config.orderflow_ms):
-            messages.append(self._orderflow(top, found, complaints, ts_event, now))
-        if stale := self.fused.history.complaint(now):
+            messages.append(self._orderflow(top, situation.found, complaints, ts_event, now))
+        if stale := fused.history.complaint(now):
             complaints = [*complaints, stale]
-        book_ok = inputs.verdict("depth", now).ok
-        situation = Situation(
-            self.grid, top, ring, found, self.fused.scales, self.fused.history, self.fused.area, now, book_ok=book_ok
-        )
         if due(config.fusion_ms) and (self.changed or bool(complaints) == self.was_complete):
             self.changed, self.was_complete = False, not complaints
-            messages.append(self.fused.fusion(situation, forming or self.bars.forming(ring), complaints, ts_event))
-        message = self.fused.precision9(situation, complaints, ts_event, due=due(config.precision9_ms))
+            messages.append(fused.fusion(situation, complaints, ts_event))
+        message = fused.precision9(situation, complaints, ts_event, due=due(config.precision9_ms))
         if message is not None:
             messages.append(message)
 

@@ -16,6 +16,31 @@ NOTHING = b"{}"
 NULL = b"null"
 
 
+class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Fields encoded earlier: the inside of a JSON object, the inside of its reasons, and whether these do no harm."""
+
+    payload: bytes
+    reasons: bytes
+    harmless: bool
+
+    @classmethod
+    def of(cls, fields: Fields) -> Part:
+        """Encode now, splice later."""
+        if fields.quality:
+            fields.values["quality"] = fields.quality
+        return cls(encode(fields.values)[1:-1], encode(fields.reasons)[1:-1], fields.harmless)
+
+    def state(self) -> list[object]:
+        """As JSON-able values."""
+        return [self.payload.decode(), self.reasons.decode(), self.harmless]
+
+    @classmethod
+    def restore(cls, state: list[object]) -> Part:
+        """The inverse of `state`."""
+        payload, reasons, harmless = state
+        return cls(str(payload).encode(), str(reasons).encode(), bool(harmless))
+
+
 class Outlet:
     """Numbers and wraps the messages of one channel.
 
@@ -71,23 +96,28 @@ class Outlet:
         ts_recv: Micros,
         complaints: list[str],
         context_as_of: Micros | None = None,
-        extra: bytes = b"",
+        parts: tuple[Part, ...] = (),
     ) -> Message:
         """The next message, of a collected payload: complete when nothing complains and every null is harmless.
 
-        `extra` are encoded fields spliced in behind (`,"levels":[...]`).
+        `parts` were encoded earlier and are spliced in behind.
         """
         fields.values["incomplete"] = complaints
         if fields.quality:
             fields.values["quality"] = fields.quality
         payload = encode(fields.values)
-        if extra:
-            payload = payload[:-1] + extra + b"}"
+        reasons = encode(fields.reasons) if fields.reasons else NOTHING
+        complete = not complaints and fields.harmless
+        if parts:
+            payload = b",".join([payload[:-1], *(part.payload for part in parts)]) + b"}"
+            inner = [text for text in (reasons[1:-1], *(part.reasons for part in parts)) if text]
+            reasons = b"{" + b",".join(inner) + b"}"
+            complete = complete and all(part.harmless for part in parts)
         return self.wrap(
             payload,
             ts_event=ts_event,
             ts_recv=ts_recv,
-            complete=not complaints and fields.harmless,
-            reasons=encode(fields.reasons) if fields.reasons else NOTHING,
+            complete=complete,
+            reasons=reasons,
             context_as_of=context_as_of,
         )

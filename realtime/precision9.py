@@ -33,12 +33,16 @@ def regime_of(now: Situation, timeframe: str) -> tuple[str | None, Reason]:
     return frame.regime, now.history.reason(f"timeframes.{timeframe}.regime")
 
 
-def flags(now: Situation, complaints: list[str]) -> list[str]:
-    """What a careful trader would want to be told now; see `warehouse.structure.fusion.risk_flags`."""
-    broken = now.price is not None and broken_levels(now.price, now.history.levels, now.atr)
+def volatility_ratio(now: Situation) -> float | None:
+    """Volatility of the last minute over that of the last quarter of an hour; None while one is unknown."""
     volatility = METRICS["volatility"]
     short, long = volatility.value(now.found["1m"]).value, volatility.value(now.found["15m"]).value
-    ratio = float(short) / float(long) if short is not None and long else None
+    return float(short) / float(long) if short is not None and long else None
+
+
+def flags(now: Situation, complaints: list[str], ratio: float | None) -> list[str]:
+    """What a careful trader would want to be told now; see `warehouse.structure.fusion.risk_flags`."""
+    broken = now.price is not None and broken_levels(now.price, now.history.levels, now.atr)
     return list(
         risk_flags(
             now=now.now,

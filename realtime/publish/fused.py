@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import cast
 
 from realtime.fields import Fields
-from realtime.fusion import Scales, Situation, fusion_fields
+from realtime.fusion import Scales, Situation, fast_fields, slow_part
 from realtime.history import History, market_context, market_structure
 from realtime.message import Message
-from realtime.outlet import NOTHING, Outlet, encode
-from realtime.precision9 import flags, key, precision9_fields
+from realtime.outlet import NOTHING, Outlet, Part, encode
+from realtime.precision9 import flags, key, precision9_fields, volatility_ratio
 from realtime.session import Area, SessionProfile
 from warehouse.clock import Micros
 from warehouse.instruments import Grid
@@ -22,7 +22,7 @@ from warehouse.metrics.ring import TradeRing
 class Fused:
     """History's side of an instrument, and what follows when the present is held against it."""
 
-    __slots__ = ("_bars", "_outlets", "_ring", "area", "history", "key", "profile", "scales")
+    __slots__ = ("_bars", "_outlets", "_ring", "area", "history", "key", "profile", "ratio", "scales", "slow")
 
     def __init__(self, outlets: dict[str, Outlet], grid: Grid, bars: BarStore, ring: TradeRing) -> None:
         self._outlets = outlets
@@ -32,6 +32,8 @@ class Fused:
         self.profile = SessionProfile(grid)
         self.scales = Scales(bars)
         self.area: Area | Reason = Reason.WARMUP
+        self.slow: Part | None = None
+        self.ratio: float | None = None
         self.key: list[object] = []
 
     def document(self, payload: bytes, ts_recv: Micros) -> list[Message]:
@@ -66,32 +68,43 @@ class Fused:
         self.history.splice(self._ring)
         self.area = self.profile.area(now)
 
-    def fusion(self, now: Situation, forming: dict[str, Forming], complaints: list[str], ts_event: Micros) -> Message:
+    def refresh(self, now: Situation, forming: dict[str, Forming]) -> None:
+        """The parts that move by the second."""
+        self.slow = slow_part(now, forming, self.scales)
+        self.ratio = volatility_ratio(now)
+
+    def fusion(self, now: Situation, complaints: list[str], ts_event: Micros) -> Message:
         """`fusion_data`."""
-        fields = fusion_fields(now, forming, self.scales)
-        return self._spliced("fusion_data", fields, now, complaints, ts_event)
+        if self.slow is None:
+            self.refresh(now, self._bars.forming(self._ring))
+        assert self.slow is not None
+        return self._spliced("fusion_data", fast_fields(now), now, complaints, ts_event, (self.slow,))
 
     def precision9(self, now: Situation, complaints: list[str], ts_event: Micros, *, due: bool) -> Message | None:
         """`precision9_context`: when due, or when what it stands for changes."""
-        risk = flags(now, complaints)
+        risk = flags(now, complaints, self.ratio)
         found = key(now, risk, complaints)
         if not due and found == self.key:
             return None
         self.key = found
-        return self._spliced("precision9_context", precision9_fields(now, risk), now, complaints, ts_event)
+        return self._spliced("precision9_context", precision9_fields(now, risk), now, complaints, ts_event, ())
 
     def _spliced(
-        self, name: str, fields: Fields, now: Situation, complaints: list[str], ts_event: Micros
-    ) -> Message:  # fmt: skip
-        extra, reasons = now.history.spoken(now.now)
-        fields.reasons.update(reasons)
+        self,
+        name: str,
+        fields: Fields,
+        now: Situation,
+        complaints: list[str],
+        ts_event: Micros,
+        parts: tuple[Part, ...],
+    ) -> Message:
         return self._outlets[name].fields(
             fields,
             ts_event=ts_event,
             ts_recv=now.now,
             complaints=complaints,
             context_as_of=now.history.as_of,
-            extra=extra,
+            parts=(*parts, now.history.spoken(now.now)),
         )
 
     def state(self) -> dict[str, object]:
@@ -101,6 +114,8 @@ class Fused:
             "history": self.history.state(),
             "profile": self.profile.state(),
             "area": str(area) if isinstance(area, Reason) else [area.poc, area.vah, area.val, area.share, area.lots],
+            "slow": None if self.slow is None else self.slow.state(),
+            "ratio": self.ratio,
             "key": list(self.key),
         }
 
@@ -110,4 +125,7 @@ class Fused:
         self.profile.restore(cast("Mapping[str, object]", state["profile"]))
         area = state["area"]
         self.area = Reason(area) if isinstance(area, str) else Area(*cast("list[int]", area))
+        slow = cast("list[object] | None", state["slow"])
+        self.slow = None if slow is None else Part.restore(slow)
+        self.ratio = cast("float | None", state["ratio"])
         self.key = list(cast("list[object]", state["key"]))

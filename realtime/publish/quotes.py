@@ -64,6 +64,6 @@ class Quotes:
             return None
         self.shown = shown
         fields = Fields()
-        fields.set("basis", basis)
+        fields.values["basis"] = basis
         best_fields(fields, top, grid)
         return self._outlet.fields(fields, ts_event=ts_event, ts_recv=ts_recv, complaints=complaints)
