@@ -172,8 +172,8 @@ class Recorder:
     def _known(self, header: Header) -> Known:
         """What the lake has of a journal, when it is met for the first time."""
         known = self.intervals.known(header)
-        for instrument, start in known.starts.items():
-            self.seams.watch(header.venue, instrument, start)
+        for one in known.begun.values():
+            self.seams.watch(one.venue, one.instrument, one.start)
         self.seams.remember()
         return known
 

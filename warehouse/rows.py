@@ -14,6 +14,7 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
     `dataset` is a table's name; `timeframe` is empty except for candles. `origin` `stream` is the recorder's own
     interval of one journal (`source` is the journal's id): it begins with the first journaled trade, whose id is
     `first_id` and `first_seq` (None where ids are not contiguous), and only the recorder writes trades from there on.
+    `live_from` is its first trade that came by the stream (None: none yet); what is older came in a page.
     Other origins are flows' answers. Written again as the interval grows: the newest row of a key counts.
     """
 
@@ -27,6 +28,7 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
     source: str = ""
     first_id: str | None = None
     first_seq: int | None = None
+    live_from: Micros | None = None
     rows: int = 0
     note: str | None = None
     ts_recv: Micros

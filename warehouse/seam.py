@@ -19,7 +19,7 @@ SeamState = Literal["proven", "supported", "unprovable", "broken"]
 
 
 class Print(NamedTuple):
-    """One trade as the join sees it: identity, and what must be equal on both sides."""
+    """One trade as the join sees it: identity, and what must be equal on both sides. `live`: it came by the stream."""
 
     trade_id: str
     trade_seq: int | None
@@ -27,10 +27,13 @@ class Print(NamedTuple):
     lots: int
     side: str
     ts_event: Micros
+    live: bool = True
 
     @classmethod
     def of(cls, trade: Trade) -> Print:
-        return cls(trade.trade_id, trade.trade_seq, trade.ticks, trade.lots, trade.taker_side, trade.ts_event)
+        """What the join needs of a trade."""
+        live = trade.origin == "stream"
+        return cls(trade.trade_id, trade.trade_seq, trade.ticks, trade.lots, trade.taker_side, trade.ts_event, live)
 
 
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +88,8 @@ def join(
     past = {row.trade_id: row for row in history}
     live = {row.trade_id: row for row in tape}
     common = [row for row in past.values() if row.trade_id in live]
+    if not contiguous:  # a page met again proves nothing: the tape holds pages too
+        common = [row for row in common if live[row.trade_id].live]
     if not common:
         return verdict("unprovable", reason=_no_overlap(history, tape))
     common.sort(key=_order)
@@ -165,11 +170,12 @@ def _by_sequence(
 def _by_execution(
     past: dict[str, Print], live: dict[str, Print], common: list[Print], cut: Micros
 ) -> tuple[str, str, list[str]]:
-    """Opaque ids: no historical trade that is newer than the first live one may be missing from the tape.
+    """Opaque ids: no historical trade that is newer than the first streamed one may be missing from the tape.
 
     Trades in the tape's newest instant are not expected: the tape may still receive their neighbours.
     """
-    oldest, newest = min(row.ts_event for row in live.values()), max(row.ts_event for row in live.values())
+    times = [row.ts_event for row in live.values() if row.live]
+    oldest, newest = min(times), max(times)
     missing = [row.trade_id for row in past.values() if oldest < row.ts_event < newest and row.trade_id not in live]
     heads = [row for row in past.values() if row.ts_event < cut] or common
     return max(heads, key=_order).trade_id, max(live.values(), key=_order).trade_id, missing

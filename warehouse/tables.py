@@ -20,7 +20,19 @@ __all__ = ["TABLES", "Table", "Column", "table", "Coverage", "Outcome", "Context
 
 ColumnKind = Literal["int", "float", "text", "bool", "time", "date", "bytes"]
 
-TIMES = ("open_time", "start", "end", "created", "valid_from", "cut", "overlap_from", "overlap_to", "from_ts", "to_ts")
+TIMES = (
+    "open_time",
+    "start",
+    "end",
+    "created",
+    "valid_from",
+    "cut",
+    "live_from",
+    "overlap_from",
+    "overlap_to",
+    "from_ts",
+    "to_ts",
+)
 """Integer fields that are points in time though their names do not begin with `ts_` or end in `_at`."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import msgspec
 import polars as pl
@@ -25,12 +25,15 @@ class Intervals:
     def known(self, header: Header) -> Known:
         """Positions, interval starts and latest ids of a journal, from the lake."""
         positions = {table: self._lake.position(table, f"{header.journal_id}/{table}") or 0 for table in TABLES}
-        starts: dict[str, Micros] = {}
+        begun: dict[str, Begun] = {}
         for row in self._lake.rows("coverage", venue=header.venue, match={"dataset": "trades", "origin": "stream"}):
             if isinstance(row, Coverage) and row.source == header.journal_id:
                 self._held[row.venue, row.instrument, row.start] = row
-                starts[row.instrument] = min(row.start, starts.get(row.instrument, row.start))
-        return Known(positions, starts, self._latest_ids(header.venue, starts))
+                if row.instrument not in begun or row.start <= begun[row.instrument].start:
+                    begun[row.instrument] = Begun(
+                        row.venue, row.instrument, row.start, row.first_id or "", row.first_seq, row.live_from
+                    )
+        return Known(positions, begun, self._latest_ids(header.venue) if begun else {})
 
     def begin(self, reader: JournalReader, begun: list[Begun]) -> None:
         """Declare intervals whose first trade was just read."""
@@ -47,9 +50,10 @@ class Intervals:
                 source=source,
                 first_id=one.first_id,
                 first_seq=one.first_seq,
+                live_from=one.live_from,
                 ts_recv=now,
             )
-            for one in begun
+            for one in {(one.instrument, one.start): one for one in begun}.values()  # the last word on each
         ]
         self._lake.append("coverage", rows)
         for row in rows:
@@ -67,10 +71,8 @@ class Intervals:
         if rows:
             self._lake.append("coverage", rows)
 
-    def _latest_ids(self, venue: str, starts: Mapping[str, Micros]) -> dict[str, list[str]]:
+    def _latest_ids(self, venue: str) -> dict[str, list[str]]:
         """The last recorded trade ids of each instrument, oldest first: the memory of the duplicate filter."""
-        if not starts:
-            return {}
         rows = self._lake.scan("trades").filter((pl.col("venue") == venue) & pl.col("log_seq").is_not_null())
         newest = rows.select(pl.col("date").max()).collect().item()
         if newest is None:

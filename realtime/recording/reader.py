@@ -46,13 +46,14 @@ class GapRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class Begun(msgspec.Struct, frozen=True, gc=False):
-    """The first trade of an instrument that this journal holds, or an older one that came after it."""
+    """Where an instrument's recorded interval begins: told again when an older trade, or the first live one, comes."""
 
     venue: str
     instrument: str
     start: Micros
     first_id: str
     first_seq: int | None
+    live_from: Micros | None
 
 
 class Found(msgspec.Struct):
@@ -66,12 +67,12 @@ class Found(msgspec.Struct):
 
 
 class Known(msgspec.Struct):
-    """What the lake already has of one journal: positions by table, recorded intervals' starts and latest ids by
-    instrument.
+    """What the lake already has of one journal: positions by table; by instrument where its interval begins, and the
+    latest ids.
     """
 
     positions: dict[str, int]
-    starts: dict[str, Micros]
+    begun: dict[str, Begun]
     ids: dict[str, list[str]]
 
 
@@ -98,7 +99,7 @@ class JournalReader:
         self._tail: Tail | None = None
         self._segment: Segment | None = None
         self._decoding: Decoding | None = None
-        self._starts: dict[str, Micros] = {}
+        self._begun: dict[str, Begun] = {}
         self._seen: dict[str, dict[str, None]] = {}
         self._second = 0
         self._newest: dict[str, int] = {}
@@ -162,7 +163,7 @@ class JournalReader:
         known = self._ask(header)
         self.header = header
         self.positions = {table: known.positions.get(table, 0) for table in TABLES}
-        self._starts = dict(known.starts)
+        self._begun = dict(known.begun)
         self._seen = {instrument: dict.fromkeys(ids) for instrument, ids in known.ids.items()}
 
     def _enter(self, segment: Segment) -> None:
@@ -206,11 +207,22 @@ class JournalReader:
         self._newest[instrument] = max(self._newest.get(instrument, 0), second)
         if seq <= self.positions["trades"]:
             return
-        if trade.ts_event < self._starts.get(instrument, 1 << 62):
-            self._starts[instrument] = trade.ts_event
-            found.begun.append(Begun(trade.venue, instrument, trade.ts_event, trade.trade_id, trade.trade_seq))
+        self._begin(trade, found)
         late = trade.origin == "stream" and reached - second > LATENESS
         found.trades.append(TradeRow(trade, seq, late))
+
+    def _begin(self, trade: Trade, found: Found) -> None:
+        known = self._begun.get(trade.instrument)
+        live = trade.ts_event if trade.origin == "stream" else None
+        if known is None or trade.ts_event < known.start:
+            live = known.live_from if known is not None and known.live_from is not None else live
+            begun = Begun(trade.venue, trade.instrument, trade.ts_event, trade.trade_id, trade.trade_seq, live)
+        elif known.live_from is None and live is not None:
+            begun = msgspec.structs.replace(known, live_from=live)
+        else:
+            return
+        self._begun[trade.instrument] = begun
+        found.begun.append(begun)
 
     def _new_rules(self, decoding: Decoding, entry: Entry) -> None:
         """As the engine does it: a changed grid makes new sessions with the old ones' memory."""

@@ -137,7 +137,7 @@ _NEVER = Print("", None, 0, 0, "", 0)
 
 
 def _prints(rows: pl.DataFrame) -> list[Print]:
-    return [Print(*row) for row in integers(rows.select(_FIELDS)).iter_rows()]
+    return [Print(*row) for row in integers(rows.select(*_FIELDS, pl.col("origin") == "stream")).iter_rows()]
 
 
 def _same(one: Certificate, other: Certificate) -> bool:

@@ -1,7 +1,7 @@
 """Synthetic journals in a language of their own, so that tests of the recorder need no venue.
 
 A frame's payload is a JSON list of facts: `["trade", instrument, id]` is trade number `id`, whose price and size follow
-from the id; `["gap", instrument, from, to, state]` is a state of a hole.
+from the id; `["page", ...]` is one that came by a page; `["gap", instrument, from, to, state]` is a state of a hole.
 """
 
 from __future__ import annotations
@@ -105,8 +105,9 @@ class Plain:
         return [("plain", self._fact(fact, entry.ts_recv)) for fact in msgspec.json.decode(entry.payload)]
 
     def _fact(self, fact: list[object], ts_recv: Micros) -> Output:
-        if fact[0] == "trade":
-            found = trade(cast(int, fact[2]), cast(str, fact[1]), self.venue)
+        if fact[0] != "gap":
+            origin: Origin = "stream" if fact[0] == "trade" else "rest"
+            found = trade(cast(int, fact[2]), cast(str, fact[1]), self.venue, origin)
             return msgspec.structs.replace(found, ts_recv=ts_recv)
         first, last = cast(int, fact[2]), cast(int, fact[3])
         return SequenceGap(

@@ -91,8 +91,8 @@ def test_the_recorded_interval_is_declared_with_the_first_trade_and_grows(tmp_pa
     one.step()
     (row,) = one.lake.rows("coverage")
     assert isinstance(row, Coverage)
-    assert (row.origin, row.source, row.start, row.first_id, row.first_seq) == (
-        "stream", "okx-1", trade(7).ts_event, "7", 7,
+    assert (row.origin, row.source, row.start, row.live_from, row.first_id, row.first_seq) == (
+        "stream", "okx-1", trade(7).ts_event, trade(7).ts_event, "7", 7,
     )  # fmt: skip
     writer.append([trades_entry([9])])
     drain(one)
@@ -101,6 +101,20 @@ def test_the_recorded_interval_is_declared_with_the_first_trade_and_grows(tmp_pa
     again = recorder(tmp_path)
     drain(again)
     assert len(again.lake.rows("coverage")) == 2, "a restart declares nothing twice"
+
+
+def test_a_page_from_before_the_stream_moves_the_beginning_and_not_the_proof(tmp_path: Path) -> None:
+    blocks = [[trades_entry([20])], [frame(BEGIN + SECOND, ["page", "BTC-USDT", 5], ["page", "BTC-USDT", 6])]]
+    write(tmp_path / "journal" / "okx", blocks)
+    one = recorder(tmp_path)
+    drain(one)
+    rows = [row for row in one.lake.rows("coverage") if isinstance(row, Coverage)]
+    assert {row.start: row.live_from for row in rows} == {trade(5).ts_event: trade(20).ts_event} | {
+        trade(20).ts_event: trade(20).ts_event
+    }
+    again = recorder(tmp_path)
+    drain(again)
+    assert len(again.lake.rows("coverage")) == len(rows)
 
 
 def test_a_trade_after_its_second_was_closed_is_late(tmp_path: Path) -> None:

@@ -130,3 +130,9 @@ def test_an_execution_of_history_that_the_tape_lacks_breaks_it() -> None:
 def test_executions_newer_than_the_tape_are_not_missing() -> None:
     found = joined(executions(range(400)), executions(range(100, 350)), contiguous=False)
     assert found.state == "supported", found.reason
+
+
+def test_pages_in_the_tape_prove_nothing_about_the_stream() -> None:
+    tape = [row._replace(live=row.ts_event >= trade(310).ts_event) for row in executions(range(100, 500))]
+    assert joined(executions(range(300)), tape, contiguous=False).state == "unprovable"
+    assert joined(executions(range(450)), tape, contiguous=False).state == "supported"
