@@ -15,11 +15,12 @@ from rich.table import Table
 
 from configs.load import dump, load
 from configs.settings import Settings
-from p9.summary import Summary, summarise
+from p9.summary import Series, Summary, summarise
 from p9.supervise import Child, Supervisor, on_signals
 from p9.up import Installation
 from warehouse.clock import OFFSET_ENV, monotonic
 from warehouse.errors import ConfigError, FusionError
+from warehouse.instruments import timeframe_us
 
 log = structlog.get_logger()
 
@@ -49,11 +50,14 @@ async def run(plan: Plan) -> int:
     try:
         endpoints = await _emulate(plan, home, venues, stop)
         settings, config = _configure(plan, home, endpoints)
+        names = [name for name in plan.venues if settings.venues[name].enabled]
+        recorded = await asyncio.to_thread(_recorded, plan, settings) if plan.tapes else None
         offset = {OFFSET_ENV: str(endpoints.get("clock_offset_us", 0))}
         usual = Settings.model_fields["trades_lookback_minutes"].default
         profile = f"trades of the last {plan.lookback} minutes (p9 up: {usual})"
-        console.print(f"emulated {', '.join(plan.venues)}; profile: {profile}")
-        async with Installation(settings, config, plan.venues, offset) as running:
+        source = f"emulated from {len(plan.tapes)} tapes" if plan.tapes else "emulated"
+        console.print(f"{source}: {', '.join(names)}; profile: {profile}")
+        async with Installation(settings, config, names, offset) as running:
             missing = await running.until_ready(60, stop)
             if missing and not stop.is_set():
                 words = "\n".join(f"{name}: {running.supervisor.tail(name, 4)}" for name in missing)
@@ -66,7 +70,7 @@ async def run(plan: Plan) -> int:
             await _live(plan, running, console, stop)
             memory = _memory(running)
             await running.supervisor.end("recorder")
-            summary = summarise(settings, memory)
+            summary = summarise(settings, memory, recorded)
         show(console, summary)
         return 0 if summary.good or stop.is_set() else 1
     finally:
@@ -114,7 +118,7 @@ def _configure(plan: Plan, home: Path, endpoints: dict[str, object]) -> tuple[Se
         "home": str(home),
         "realm": "emulated",
         "venues": {
-            name: {"enabled": name in plan.venues, "endpoints": urls.get(name, {})}
+            name: {"enabled": name in plan.venues and name in urls, "endpoints": urls.get(name, {})}
             for name in ("binance", "bybit", "okx")
         },
         "trades_lookback_minutes": plan.lookback,
@@ -125,6 +129,25 @@ def _configure(plan: Plan, home: Path, endpoints: dict[str, object]) -> tuple[Se
     settings = load(None, **overrides)
     dump(settings, home / "config.yaml")
     return settings, home / "config.yaml"
+
+
+def _recorded(plan: Plan, settings: Settings) -> dict[Series, int]:
+    """How many closed candles of each series the recordings behind a tape hold, of those that are kept."""
+    from realtime.emulator.recorded import Shelf
+    from realtime.emulator.tape import Tape
+
+    folders = tuple(map(str, plan.history))
+    tape = Tape.read(plan.tapes, plan.venues, folders)
+    rules = list({(rule.venue, rule.instrument): rule for reel in tape.reels for rule in reel.header.rules}.values())
+    shelf = Shelf.read(folders, rules, tape.start)
+    found: dict[Series, int] = {}
+    for rule in rules:
+        for timeframe in settings.timeframes:
+            span = timeframe_us(timeframe)
+            closed = tape.start // span * span
+            bars = shelf.candles(rule, timeframe, closed - settings.candles_depth * span, closed)
+            found[rule.venue, rule.instrument, timeframe] = len(bars)
+    return found
 
 
 async def _live(plan: Plan, running: Installation, console: Console, stop: asyncio.Event) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 Row = list[str]
 Sheet = tuple[str, Row, list[Row]]
+Series = tuple[str, str, str]
+"""Venue, instrument and timeframe of candles."""
 
 EXPECTED_SEAM = {"binance": "proven", "okx": "proven", "bybit": "supported"}
 
@@ -26,8 +29,8 @@ class Summary:
     """Facts of one run. `faults` lists the promises that did not hold, in words; empty when all is well."""
 
     tables: list[Row] = field(default_factory=list)
-    series: int = 0
-    full_series: int = 0
+    lake: str = "lake"
+    recorded: list[Row] = field(default_factory=list)
     channels: list[Row] = field(default_factory=list)
     seams: list[Row] = field(default_factory=list)
     gaps: list[Row] = field(default_factory=list)
@@ -41,9 +44,14 @@ class Summary:
 
     def sheets(self) -> list[Sheet]:
         """The summary as tables: title, column heads, rows."""
-        lake = f"lake: {self.full_series} of {self.series} candle series hold 1000 closed candles"
+        candles = (
+            "candles",
+            ["venue", "instrument", "timeframe", "in the lake", "recorded before the tape"],
+            self.recorded,
+        )
         return [
-            (lake, ["table", "rows"], self.tables),
+            (self.lake, ["table", "rows"], self.tables),
+            *([candles] if self.recorded else []),
             ("messages per channel", ["channel", "instruments", "produced", "complete now"], self.channels),
             (
                 "seam certificates",
@@ -60,8 +68,11 @@ class Summary:
         ]
 
 
-def summarise(settings: Settings, memory: dict[str, int]) -> Summary:
-    """Read lake and bus. The lake must exist; the bus must still answer."""
+def summarise(settings: Settings, memory: dict[str, int], recorded: Mapping[Series, int] | None = None) -> Summary:
+    """Read lake and bus. The lake must exist; the bus must still answer.
+
+    `recorded` says how many candles the venues had to give of each series; None: as many as were asked for.
+    """
     import warehouse
 
     summary = Summary()
@@ -69,7 +80,7 @@ def summarise(settings: Settings, memory: dict[str, int]) -> Summary:
     for (name,) in lake.execute("select table_name from information_schema.tables order by 1").fetchall():
         if name in _tables():
             summary.tables.append([name, f"{lake.execute(f'select count(*) from {name}').fetchall()[0][0]:,}"])
-    _candles(lake, settings, summary)
+    _candles(lake, settings, summary, recorded)
     _seams(lake, settings, summary)
     _gaps(lake, summary)
     for dataset, venue, count, note in lake.execute(
@@ -88,15 +99,25 @@ def _tables() -> list[str]:
     return [table.name for table in TABLES]
 
 
-def _candles(lake: DuckDBPyConnection, settings: Settings, summary: Summary) -> None:
-    rows = lake.execute(
-        "select venue, instrument, timeframe, count(*) from candles group by all order by all"
-    ).fetchall()
-    summary.series = len(rows)
-    summary.full_series = sum(1 for row in rows if row[3] >= settings.candles_depth)
-    wanted = len(settings.listings()) * len(settings.timeframes)
-    if summary.full_series < wanted:
-        summary.faults.append(f"{summary.full_series} of {wanted} candle series hold {settings.candles_depth} candles")
+def _candles(
+    lake: DuckDBPyConnection, settings: Settings, summary: Summary, recorded: Mapping[Series, int] | None
+) -> None:
+    depth = settings.candles_depth
+    rows = lake.execute("select venue, instrument, timeframe, count(*) from candles group by all").fetchall()
+    held: dict[Series, int] = {(row[0], row[1], row[2]): row[3] for row in rows}
+    series = [(x.venue, x.instrument, frame) for x in settings.listings() for frame in settings.timeframes]
+    whole = sum(1 for one in series if held.get(one, 0) >= depth)
+    if recorded is None:
+        summary.lake = f"lake: {whole} of {len(series)} candle series hold {depth} closed candles"
+        if whole < len(series):
+            summary.faults.append(f"{whole} of {len(series)} candle series hold {depth} candles")
+        return
+    summary.lake = "lake: candles as they were recorded, fewer than were asked for"
+    for (venue, name, frame), count in recorded.items():
+        rows_held = held.get((venue, name, frame), 0)
+        summary.recorded.append([venue, name, frame, f"{rows_held:,}", f"{count:,}" if count else "none"])
+        if rows_held < count:
+            summary.faults.append(f"{venue} {name} {frame}: {rows_held} candles, {count} were recorded")
 
 
 def _seams(lake: DuckDBPyConnection, settings: Settings, summary: Summary) -> None:

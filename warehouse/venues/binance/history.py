@@ -13,7 +13,7 @@ import msgspec
 from warehouse.clock import DAY, HOUR, MINUTE, SECOND, Micros
 from warehouse.errors import HEAD, DecodeError
 from warehouse.instruments import Listing, Market, Rules, timeframe_us
-from warehouse.records import Record, Trade
+from warehouse.records import Candle, Record, Trade
 from warehouse.venues.base import Answer, Fetch, Walk
 from warehouse.venues.binance import decode, requests, wire
 
@@ -75,7 +75,7 @@ def candles(rules: Rules, timeframe: str, start: Micros, end: Micros, now: Micro
         cursor = fresh[-1].open_time + step // 1000
     complete_to = max(start, min(end, now // step * step))
     asked = len(range(-(-start // step) * step, complete_to, step))
-    closed = sum(record.ts_event < complete_to for record in records)
+    closed = sum(isinstance(record, Candle) and record.closed for record in records)
     note = f"binance serves {closed} of {asked} {timeframe} bars" if closed < asked else None
     return Answer(records=records, complete_from=start, complete_to=complete_to, note=note)
 
