@@ -181,10 +181,10 @@ class BarStore:
 
     def _tiles(self, timeframe: str, start: Micros, end: Micros) -> tuple[list[Bar], Micros]:
         """The coarsest closed bars that tile `[start, end)`, and how many microseconds of it they cover."""
-        smaller = TIMEFRAMES[TIMEFRAMES.index(timeframe) + 1 :]
+        smaller = [name for name in TIMEFRAMES[TIMEFRAMES.index(timeframe) + 1 :] if self._bars[name]]
         tiles: list[Bar] = []
         known = 0
-        at = start
+        at = start if smaller else end
         while at < end:
             step = MINUTE
             for candidate in smaller:
