@@ -7,6 +7,8 @@ machine; and its database belongs into the installation's own folder.
 from __future__ import annotations
 
 import os
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 DEFAULTS: dict[str, str] = {
@@ -23,9 +25,45 @@ DEFAULTS: dict[str, str] = {
 
 
 def prepare(home: Path | None = None) -> None:
-    """Set the defaults; with `home`, keep Prefect's database and profiles under it. Values already set are kept."""
+    """Set the defaults; with `home`, use the installation's own server if one runs, else its own database.
+
+    Values that are already set are kept.
+    """
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
-    if home is not None:
-        folder = Path(os.environ.setdefault("PREFECT_HOME", str(home.absolute() / "prefect")))
-        folder.mkdir(parents=True, exist_ok=True)  # the server opens a database in it and does not make it
+    if home is None:
+        return
+    os.environ.setdefault("PREFECT_HOME", str(folder(home)))
+    if "PREFECT_API_URL" not in os.environ and (url := running(home)):
+        os.environ["PREFECT_API_URL"] = url
+
+
+def folder(home: Path) -> Path:
+    """Prefect's folder of an installation. It is made here: the server opens a database in it but does not make it."""
+    where = home.absolute() / "prefect"
+    where.mkdir(parents=True, exist_ok=True)
+    return where
+
+
+def address_file(home: Path) -> Path:
+    """Where a running server of this installation leaves its URL."""
+    return folder(home) / "api-url"
+
+
+def running(home: Path) -> str | None:
+    """URL of the installation's own server; None when none answers."""
+    try:
+        url = address_file(home).read_text().strip()
+    except FileNotFoundError:
+        return None
+    return url if answers(url) else None
+
+
+def answers(url: str) -> bool:
+    """Whether a Prefect server is healthy at `url` (an API's, ending in `/api`)."""
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=2) as reply:
+            healthy: bool = reply.status == 200
+            return healthy
+    except (urllib.error.URLError, OSError, ValueError):
+        return False

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pipelines.progress import Report, Step
 
 DATASETS = ("reference", "candles", "trades", "funding")
+CHOICES = [*DATASETS, "all", "structure"]
 _SPANS = {"m": 60, "h": 3600, "d": 86_400}
 
 
@@ -33,7 +34,7 @@ def moment(text: str, now: int) -> int:
 
 
 @click.command()
-@click.argument("datasets", nargs=-1, required=True, type=click.Choice([*DATASETS, "all"]), metavar="DATASET...")
+@click.argument("datasets", nargs=-1, required=True, type=click.Choice(CHOICES), metavar="DATASET...")
 @click.option("--venue", "venues", multiple=True, help="Only this venue; may be repeated.")
 @click.option("--symbol", "symbols", multiple=True, help="Only this instrument (BTC-USDT-PERP) or base coin (BTC).")
 @click.option("--timeframe", "timeframes", multiple=True, help="Only this timeframe of candles.")
@@ -49,7 +50,9 @@ def backfill(
     until: str | None,
     as_json: bool,
 ) -> None:
-    """Fetch what is missing of DATASET...: reference, candles, trades, funding, or all. Safe to repeat.
+    """Fetch what is missing of DATASET...: reference, candles, trades, funding, or all of them. Safe to repeat.
+
+    With structure, context documents are made at the end, as p9 structure does.
 
     Exit code 0: every part was answered; 1: some part failed; 2: a wrong choice; 3: no venue could be reached.
     """
@@ -68,6 +71,7 @@ def backfill(
         until=moment(until, now) if until else None,
     )
     chosen = list(DATASETS) if "all" in datasets else [name for name in DATASETS if name in datasets]
+    chosen += ["structure"] if "structure" in datasets else []
     with bars(as_json) as heard:
         try:
             reports = run(chosen, load(), scope, heard)

@@ -1,4 +1,7 @@
-"""Several datasets in one flow: rules first, then everything else at all reachable venues at the same time."""
+"""Several datasets in one flow: rules first, then everything else at all reachable venues at the same time.
+
+`structure` may be named too; it is judged last, from what then is in the lake.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from pipelines.flows.candles import load_candles
 from pipelines.flows.fill import results
 from pipelines.flows.funding import load_funding
 from pipelines.flows.reference import load_reference
+from pipelines.flows.structure import judge_structure
 from pipelines.flows.trades import load_trades
 from pipelines.progress import Report
 from pipelines.scope import Scope
@@ -22,7 +26,7 @@ from warehouse.errors import ConfigError
 LOADS: dict[str, Task[Any, Any]] = {"trades": load_trades, "funding": load_funding, "candles": load_candles}
 """What can be backfilled, the slowest first."""
 
-ALL: tuple[str, ...] = ("reference", *LOADS)
+ALL: tuple[str, ...] = ("reference", *LOADS, "structure")
 
 
 @flow(name="backfill", persist_result=False)
@@ -48,5 +52,7 @@ def backfill(
         load.submit(settings, venue, scope) for name, load in LOADS.items() if name in datasets for venue in reachable
     ]
     reports += results(futures)
+    if "structure" in datasets:
+        reports += results([judge_structure.submit(settings, venue, scope) for venue in venues])
     artifacts.report("backfill", reports)
     return reports

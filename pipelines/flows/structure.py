@@ -11,6 +11,7 @@ from configs.load import load
 from configs.settings import Settings
 from pipelines import past
 from pipelines.desk import open_bus, open_lake
+from pipelines.flows.candles import load_candles
 from pipelines.flows.fill import at_all_venues
 from pipelines.progress import Report, Step, tell
 from pipelines.scope import Scope
@@ -74,6 +75,14 @@ def judge_structure(settings: Settings, venue: str, scope: Scope) -> Report:
 def structure(settings: Settings | None = None, scope: Scope = Scope()) -> list[Report]:  # noqa: B008  frozen
     """Recompute every context document, and set the keys that a restarted bus has lost."""
     return at_all_venues(judge_structure, settings or load(), scope, "structure")
+
+
+@flow(name="refresh-context", persist_result=False)
+def refresh_context(settings: Settings | None = None, scope: Scope = Scope()) -> list[Report]:  # noqa: B008  frozen
+    """New candles first, then the documents that are made of them."""
+    settings = settings or load()
+    reports = at_all_venues(load_candles, settings, scope, "refresh-context-candles")
+    return reports + at_all_venues(judge_structure, settings, scope, "refresh-context")
 
 
 def _row(document: ContextDocument, payload: bytes) -> ContextRow:

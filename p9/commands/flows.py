@@ -1,0 +1,75 @@
+"""`p9 flows`: the schedule here (`serve`), at a work pool (`deploy`), or only its server (`server`)."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import nullcontext
+
+import click
+
+
+@click.group()
+def flows() -> None:
+    """Scheduled backfills and structure."""
+
+
+@flows.command()
+def serve() -> None:
+    """Run the schedule here until interrupted, with a Prefect server of its own unless one is configured."""
+    import os
+
+    from configs.load import load
+    from pipelines import prefect_env
+    from pipelines.server import local_server
+
+    settings = load()
+    prefect_env.prepare(settings.home)
+    configured = os.environ.get("PREFECT_API_URL")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the server is ended too
+    try:
+        with nullcontext(configured) if configured else local_server(settings.home) as url:
+            os.environ["PREFECT_API_URL"] = str(url)
+            from pipelines.deploy import DEPLOYMENTS, serve
+
+            click.echo(f"serving {', '.join(each.name for each in DEPLOYMENTS)} by {url}")
+            serve()
+    except KeyboardInterrupt:
+        pass  # asked to stop
+
+
+@flows.command()
+@click.option("--pool", required=True, help="Name of an existing Prefect work pool.")
+def deploy(pool: str) -> None:
+    """Register the schedule at a work pool of the server that PREFECT_API_URL names."""
+    from configs.load import load
+    from pipelines import prefect_env
+
+    prefect_env.prepare(load().home)
+    from pipelines.deploy import deploy
+
+    for name in deploy(pool):
+        click.echo(f"{name} at pool {pool}")
+
+
+@flows.command()
+def server() -> None:
+    """Run only the Prefect server; flows of the same home started later use it and begin ten seconds sooner."""
+    from configs.load import load
+    from pipelines.server import local_server
+
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with local_server(load().home) as url:
+        click.echo(f"Prefect's server at {url}")
+        stop.wait()
+
+
+@flows.command(name="list")
+def listed() -> None:
+    """What is scheduled, and how often."""
+    from pipelines.deploy import DEPLOYMENTS
+
+    for each in DEPLOYMENTS:
+        click.echo(f"{each.name:<12} every {each.every_s:>5} s   {each.about}")

@@ -1,0 +1,85 @@
+"""Which flows run when: one declaration, served here (`p9 flows serve`) or registered at a work pool."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+
+if TYPE_CHECKING:
+    from prefect import Flow
+    from prefect.deployments.runner import RunnerDeployment
+
+
+class Deployment(msgspec.Struct, frozen=True):
+    """One scheduled flow. `flow` is its module path; a run that would overlap its predecessor is left out."""
+
+    name: str
+    flow: str
+    every_s: int
+    tags: tuple[str, ...]
+    about: str
+
+
+DEPLOYMENTS: tuple[Deployment, ...] = (
+    Deployment("context", "pipelines.flows.structure.refresh_context", 300, ("structure", "candles"),
+               "New candles, then every context document."),
+    Deployment("trades", "pipelines.flows.trades.backfill_trades", 900, ("trades",),
+               "Trades missing from the last hours, and the overlap after every restart."),
+    Deployment("funding", "pipelines.flows.funding.backfill_funding", 3600, ("funding",),
+               "Settled funding rates."),
+    Deployment("reference", "pipelines.flows.reference.refresh_reference", 3600, ("reference",),
+               "Trading rules, listings and delistings."),
+)  # fmt: skip
+"""All scheduled flows, the most frequent first."""
+
+AT_ONCE = 2
+"""Flow runs of one serving process at the same time."""
+
+
+def flow_of(deployment: Deployment) -> Flow[..., object]:
+    """The flow that a deployment names."""
+    module, _, name = deployment.flow.rpartition(".")
+    return cast("Flow[..., object]", getattr(import_module(module), name))
+
+
+def declared() -> list[RunnerDeployment]:
+    """The deployments as Prefect's own objects."""
+    from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+    from prefect.flows import EntrypointType
+
+    once = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
+    return [
+        cast(  # called from plain code it is no coroutine, whatever its type says
+            "RunnerDeployment",
+            flow_of(each).to_deployment(
+                each.name,
+                interval=each.every_s,
+                tags=["p9", *each.tags],
+                description=each.about,
+                concurrency_limit=once,
+                entrypoint_type=EntrypointType.MODULE_PATH,
+            ),
+        )
+        for each in DEPLOYMENTS
+    ]
+
+
+def serve() -> None:
+    """Run the schedule in this process until interrupted."""
+    import prefect
+
+    prefect.serve(*declared(), limit=AT_ONCE, print_starting_message=False)
+
+
+def deploy(work_pool: str) -> list[str]:
+    """Register the schedule at a work pool of the configured Prefect server; returns the deployments' names.
+
+    Workers of the pool need this package installed, and P9_CONFIG or P9_HOME as here.
+    """
+    names = []
+    for each in declared():
+        each.apply(work_pool_name=work_pool)
+        names.append(f"{each.flow_name}/{each.name}")
+    return names
