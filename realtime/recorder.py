@@ -87,8 +87,7 @@ class Recorder:
         """Record until `stop` is set. Raises ConfigError when another recorder has this lake."""
         lock = self._lock()
         try:
-            for name in LIVE:
-                self.lake.handle(name)
+            self.lake.prepare(LIVE)
             log.info("recorder_started", lake=self.lake.root, venues=list(self.readers))
             while not self.stop.is_set():
                 if not self.step():
