@@ -207,9 +207,12 @@ class Client:
         self.reconnects: list[Reconnect] = []
         self.lose: Callable[[bytes], bool] = lambda frame: False
         self.answering = True
+        self.ticking = True
 
     def connect(self) -> None:
-        """A new connection of the same session."""
+        """A new connection of the same session; clocks tick already."""
+        if self.ticking:
+            self._obey(self.session.tick(self.market.at))
         self.side = self.venue.connect(self.session.base, self.session.path, {}, self.market.at)
         self._obey(self.session.connected(self.market.at))
 

@@ -34,9 +34,6 @@ def joined(market: str, at: int | None = None) -> BybitSession:
     """A session whose recent-trade pages have come back empty, so that nothing is held."""
     one = session(market, at=at)
     one.connected(RECEIVED)
-    for topic in [topic for topic in one.topics if topic.startswith("publicTrade.")]:
-        frame = b'{"topic":"%s","type":"snapshot","ts":1763733600000,"data":[]}' % topic.encode()
-        one.receive(frame, RECEIVED)
     one.receive(b'{"success":true,"ret_msg":"","req_id":"1","op":"subscribe"}', RECEIVED)
     for output in one.tick(RECEIVED + 3_000_000):
         if isinstance(output, Fetch):

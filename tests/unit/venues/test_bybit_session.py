@@ -218,9 +218,9 @@ def test_live_trades_wait_for_the_page_and_leave_without_it_in_the_end() -> None
     one.happen(*live)
     assert one.take() == []
     for _ in range(ATTEMPTS):
-        fetch = one.fetched[-1]
+        fetch = next(fetch for fetch in reversed(one.fetched) if fetch.instrument == PERP.instrument)
         one.fail(fetch, b"connection refused")
-        one.pass_time(9 * SECOND)
+        one.pass_time(4 * SECOND)
     records = one.take()
     (gap,) = gaps(records, "trades")
     assert (gap.state, gap.attempts) == ("unrecoverable", ATTEMPTS)
@@ -229,6 +229,45 @@ def test_live_trades_wait_for_the_page_and_leave_without_it_in_the_end() -> None
     more = one.market.trade(PERP)
     one.happen(*more)
     assert [trade.trade_id for trade in trades(one.take())] == ids(more, PERP)
+
+
+def test_a_recording_without_a_clock_holds_nothing_back() -> None:
+    one = Client(session("perp", "publicTrade"), Market())
+    one.ticking = one.answering = False
+    one.market.trade(PERP, 4)
+    one.connect()
+    live = one.market.trade(PERP, 3)
+    one.happen(*live)
+    assert [trade.trade_id for trade in trades(one.take())] == ids(live, PERP)
+    one.answer(one.fetched[-1])
+    assert one.take() == []
+    one.disconnect()
+    missed = one.market.trade(PERP, 2)
+    one.connect()
+    more = one.market.trade(PERP, 2)
+    one.happen(*more)
+    one.answer(one.fetched[-1])
+    records = one.take()
+    assert [trade.trade_id for trade in trades(records)] == ids([*more, *missed], PERP)
+    assert [gap.state for gap in gaps(records, "trades")] == ["open", "repaired"]
+
+
+def test_a_connection_that_ends_before_its_first_page_leaves_a_known_hole() -> None:
+    one = Client(session("spot", "publicTrade"), Market())
+    one.answering = False
+    one.connect()
+    first = one.market.trade(SPOT, 3)
+    one.happen(*first)
+    assert trades(one.take()) == []
+    one.disconnect()
+    records = one.take()
+    assert [trade.trade_id for trade in trades(records)] == ids(first, SPOT)
+    assert [(gap.state, gap.from_ts) for gap in gaps(records, "trades")] == [("open", first[-1].ts_event)]
+    one.market.trade(SPOT, 100)
+    one.answering = True
+    one.connect()
+    one.pass_time(3 * SECOND)
+    assert [gap.state for gap in gaps(one.take(), "trades")] == ["unrecoverable"]
 
 
 def test_a_late_or_foreign_answer_changes_nothing() -> None:

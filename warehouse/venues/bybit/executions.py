@@ -1,7 +1,8 @@
 """The trade stream of one instrument: no contiguous ids, so holes are found by reconnects and closed by one REST page.
 
-While the page is on its way live executions are held, so that trades leave in order. An execution is known by its id:
-a ring of the last ids drops what comes twice.
+While the page is on its way live executions are held, so that trades leave in order; not so where no clock ticks (a
+plain recording of frames), for there no page will come. An execution is known by its id: a ring of the last ids drops
+what comes twice.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ HELD = 20_000
 QUIET = 2 * SECOND
 """Without a live execution for this long after the acknowledgement, the page is asked for all the same."""
 
-PATIENCE = 10 * SECOND
-ATTEMPTS = 5
+PATIENCE = 5 * SECOND
+ATTEMPTS = 4
 RECENT = {"spot": 60, "perp": 1000}
 """Most rows of `/v5/market/recent-trade`."""
 
@@ -77,6 +78,8 @@ class Executions:
         self.grid = rules.grid
         self.ring = Ring()
         self.last_ts: Micros = 0
+        self.seen_ts: Micros = 0
+        self.joining = False
         self.held: dict[str, Trade] | None = None
         self.opened_at: Micros = 0
         self.cause = ""
@@ -93,6 +96,8 @@ class Executions:
             return self._hold(held, found, ts_recv)
         add = self.ring.add
         fresh: list[Output] = []
+        if self.joining:
+            fresh += self._ask_at_first(found, ts_recv)
         for trade in found:
             if add(trade.trade_id):
                 fresh.append(trade)
@@ -100,23 +105,23 @@ class Executions:
                     self.last_ts = trade.ts_event
         return fresh
 
-    def connected(self, now: Micros) -> list[Output]:
-        """A connection came up: hold live executions until the page is here."""
-        rows = self._open(now, "restart")
-        if self.held is None:
-            self.held = {}
-        self.waiting, self.attempts, self.due = False, 0, 0
+    def connected(self, now: Micros, hold: bool) -> list[Output]:
+        """A connection came up: the page is wanted, and `hold` keeps live executions back until it is here."""
+        rows = [*self._cold(now), *self._open(now, "restart")]
+        if not self.joining:
+            self.seen_ts, self.held = self.last_ts, {} if hold else None
+        self.joining, self.waiting, self.attempts, self.due = True, False, 0, 0
         return rows
 
     def acknowledged(self, now: Micros) -> None:
         """The subscription stands: ask when the first execution comes, or when it stays quiet."""
-        if self.held is not None and not self.waiting and not self.due:
+        if self.joining and not self.waiting and not self.due:
             self.due = now + QUIET
 
     def disconnected(self, now: Micros) -> list[Output]:
         """The connection went down: a hole opens behind the last execution."""
         self.waiting, self.due = False, 0
-        return self._open(now, "disconnected")
+        return [*self._cold(now), *self._open(now, "disconnected")]
 
     def tick(self, now: Micros) -> list[Output]:
         """Ask when it is time; a page that does not come counts as a failure."""
@@ -128,7 +133,7 @@ class Executions:
 
     def answer(self, fetch: Fetch, status: int, body: bytes, ts_recv: Micros) -> list[Output]:
         """The page, or why there is none."""
-        if self.held is None or not self.waiting or fetch.tag != str(self.asked):
+        if not self.waiting or fetch.tag != str(self.asked):
             return []
         if status != 200:
             words = body[:80].decode(errors="replace") if status == 0 else f"HTTP status {status}"
@@ -138,10 +143,11 @@ class Executions:
             page = decode.recent_trades(rows, self.rules.instrument, self.grid, ts_recv)
         except (ValueError, VenueError, OverflowError, RecursionError) as error:
             return self._failed(f"{error}"[:160], ts_recv)
-        behind = bool(self.held) and (not page or page[-1].ts_event < next(iter(self.held.values())).ts_event)
+        held = self.held or {}
+        behind = bool(held) and (not page or page[-1].ts_event < next(iter(held.values())).ts_event)
         if behind and self.attempts < ATTEMPTS - 1:
             return self._failed("the page ends before the stream begins", ts_recv)
-        return self._join(self.held, page, behind, ts_recv)
+        return self._join(held, page, behind, ts_recv)
 
     def _hold(self, held: dict[str, Trade], found: list[Trade], now: Micros) -> list[Output]:
         for trade in found:
@@ -149,9 +155,14 @@ class Executions:
                 held[trade.trade_id] = trade
         if len(held) > HELD:
             return self._give_up(f"more than {HELD} live executions came before the page did", now)
-        if held and not self.waiting and self.attempts == 0:
-            return self._ask(now)
-        return []
+        return self._ask_at_first(found, now)
+
+    def _cold(self, now: Micros) -> list[Output]:
+        """The connection ended before the first page came: nothing was known before it, so nothing must wait."""
+        return self._give_up("", now) if self.joining and not self.seen_ts else []
+
+    def _ask_at_first(self, found: list[Trade], now: Micros) -> list[Output]:
+        return self._ask(now) if found and not self.waiting and self.attempts == 0 else []
 
     def _ask(self, now: Micros) -> list[Output]:
         self.asked += 1
@@ -182,23 +193,29 @@ class Executions:
         return []
 
     def _join(self, held: dict[str, Trade], page: list[Trade], behind: bool, now: Micros) -> list[Output]:
-        reaches = any(trade.trade_id in self.ring for trade in page)
+        before, ring = self.seen_ts, self.ring
+        reaches = any(trade.ts_event <= before and trade.trade_id in ring for trade in page)
+        if self.last_ts and not before:  # live executions have left already: an older page would come too late
+            page = []
         missed = [
             trade
             for trade in page
-            if trade.ts_event >= self.last_ts and trade.trade_id not in self.ring and trade.trade_id not in held
+            if trade.ts_event >= before and trade.trade_id not in ring and trade.trade_id not in held
         ]
-        filled = [trade for trade in sorted([*missed, *held.values()], key=_when) if self.ring.add(trade.trade_id)]
+        filled = [trade for trade in sorted([*missed, *held.values()], key=_when) if ring.add(trade.trade_id)]
         row = self._verdict(page, reaches, behind, len(missed), now)
-        self.held, self.waiting, self.due = None, False, 0
-        self.last_ts = max(self.last_ts, filled[-1].ts_event if filled else 0)
+        self._joined(filled)
         lost = bool(row) and row[0].state == "unrecoverable"
         return [*row, *filled] if lost else [*filled, *row]
+
+    def _joined(self, released: list[Trade]) -> None:
+        self.last_ts = max([self.last_ts, *(trade.ts_event for trade in released)])
+        self.joining, self.held, self.waiting, self.attempts, self.due = False, None, False, 0, 0
 
     def _verdict(self, page: list[Trade], reaches: bool, behind: bool, missed: int, now: Micros) -> list[SequenceGap]:
         if not self.opened_at:
             return []
-        newest = page[-1].ts_event if page else self.last_ts
+        newest = page[-1].ts_event if page else self.seen_ts
         if behind:
             return [self._close("unrecoverable", now, now, "recent trades end before the live stream begins")]
         if not reaches:
@@ -209,36 +226,37 @@ class Executions:
         return [self._close("legitimate", newest, now, "recent trades hold nothing that was not seen live")]
 
     def _give_up(self, why: str, now: Micros) -> list[Output]:
-        held = self.held or {}
-        released: list[Output] = [trade for trade in held.values() if self.ring.add(trade.trade_id)]
-        first = min((trade.ts_event for trade in held.values()), default=now)
+        held = list((self.held or {}).values())
+        released = [trade for trade in held if self.ring.add(trade.trade_id)]
+        first = min((trade.ts_event for trade in held), default=now)
         row = [self._close("unrecoverable", first, now, why)] if self.opened_at else []
-        self.last_ts = max([self.last_ts, *(trade.ts_event for trade in held.values())])
-        self.held, self.waiting, self.due = None, False, 0
+        self._joined(released)
         return [*row, *released]
 
     def _open(self, now: Micros, cause: str) -> list[Output]:
         if not self.last_ts or self.opened_at:
             return []
         self.opened_at, self.cause = now, cause
+        if not self.joining:
+            self.seen_ts = self.last_ts
         return [self._gap("open", now, now, None)]
 
     def _close(self, state: GapState, to_ts: Micros, now: Micros, reason: str) -> SequenceGap:
         row = self._gap(state, to_ts, now, reason)
-        self.opened_at, self.cause, self.attempts = 0, "", 0
+        self.opened_at, self.cause = 0, ""
         return row
 
     def _gap(self, state: GapState, to_ts: Micros, now: Micros, reason: str | None) -> SequenceGap:
         return SequenceGap(
             venue=decode.VENUE,
             instrument=self.rules.instrument,
-            ts_event=max(self.last_ts, to_ts),
+            ts_event=max(self.seen_ts, to_ts),
             ts_recv=now,
             stream="trades",
             from_id=None,
             to_id=None,
-            from_ts=self.last_ts,
-            to_ts=max(self.last_ts, to_ts),
+            from_ts=self.seen_ts,
+            to_ts=max(self.seen_ts, to_ts),
             cause=self.cause,
             state=state,
             opened_at=self.opened_at,
@@ -251,6 +269,8 @@ class Executions:
         return {
             "ids": self.ring.state(),
             "last_ts": self.last_ts,
+            "seen_ts": self.seen_ts,
+            "joining": self.joining,
             "held": None if self.held is None else msgspec.to_builtins(list(self.held.values())),
             "opened_at": self.opened_at,
             "cause": self.cause,
@@ -264,13 +284,16 @@ class Executions:
         kept = msgspec.convert(state, _Kept)
         self.ring.restore(kept.ids)
         self.held = None if kept.held is None else {trade.trade_id: trade for trade in kept.held}
-        self.last_ts, self.opened_at, self.cause = kept.last_ts, kept.opened_at, kept.cause
+        self.last_ts, self.seen_ts, self.joining = kept.last_ts, kept.seen_ts, kept.joining
+        self.opened_at, self.cause = kept.opened_at, kept.cause
         self.attempts, self.asked, self.waiting, self.due = kept.attempts, kept.asked, kept.waiting, kept.due
 
 
 class _Kept(msgspec.Struct):
     ids: list[str]
     last_ts: Micros
+    seen_ts: Micros
+    joining: bool
     held: list[Trade] | None
     opened_at: Micros
     cause: str

@@ -5,7 +5,7 @@ https://bybit-exchange.github.io/docs/v5/ws/connect
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -15,7 +15,7 @@ from warehouse.errors import HEAD
 from warehouse.instruments import Rules
 from warehouse.records import Connected, Disconnected, Undecodable, VenueNotice
 from warehouse.venues.base import TODAY, Dialect, Fetch, Output, Reconnect, Send
-from warehouse.venues.bybit import decode
+from warehouse.venues.bybit import decode, topics
 from warehouse.venues.bybit.depth import Depth
 from warehouse.venues.bybit.executions import Executions
 
@@ -38,8 +38,6 @@ SNAPSHOTS_ONLY: Micros = 1_742_428_800_000_000
 
 UNREADABLE = (ValueError, OverflowError, RecursionError)
 """What decoding may raise; msgspec's errors are ValueErrors."""
-
-Handler = Callable[[bytes, Micros], Sequence[Output]]
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -64,7 +62,7 @@ class BybitSession:
         self._executions: dict[str, Executions] = {}
         self._depth: dict[str, Depth] = {}
         self._quotes: dict[str, decode.QuoteBefore20250320] = {}
-        self._handlers: dict[bytes, Handler] = {}
+        self._handlers: dict[bytes, topics.Handler] = {}
         self._instrument: dict[bytes, str] = {}
         self.topics: list[str] = []
         self._pending: dict[str, Request] = {}
@@ -73,6 +71,7 @@ class BybitSession:
         self._heard_at: Micros = 0
         self._ping_at: Micros = 0
         self._leaving = False
+        self._ticking = False
         old = dialect.at is not None and dialect.at < SNAPSHOTS_ONLY
         for stream in STREAMS if dialect.streams is None else dialect.streams:
             for rule in rules:
@@ -82,32 +81,26 @@ class BybitSession:
     def _listen(self, stream: str, rules: Rules, old: bool) -> None:
         topic = f"{stream}.{rules.symbol}"
         channel, _, detail = stream.partition(".")
-        handler: Handler
+        handler: topics.Handler
         if stream == "publicTrade":
             executions = self._executions[topic] = Executions(rules)
             handler = executions.receive
         elif stream == "orderbook.1":
-            handler = self._old_quotes(topic, rules) if old else _quotes(rules)
+            if old:
+                memory = self._quotes[topic] = decode.QuoteBefore20250320()
+                handler = topics.quotes_before_20250320(rules, memory)
+            else:
+                handler = topics.quotes(rules)
         elif channel == "orderbook" and detail.isdigit():
             depth = self._depth[topic] = Depth(rules, topic, self._resubscribe)
             handler = depth.receive
         elif channel == "kline" and detail in decode.INTERVALS:
-            handler = _candles(rules, decode.INTERVALS[detail])
+            handler = topics.candles(rules, decode.INTERVALS[detail])
         else:
             return
         self.topics.append(topic)
         self._handlers[topic.encode()] = handler
         self._instrument[topic.encode()] = rules.instrument
-
-    def _old_quotes(self, topic: str, rules: Rules) -> Handler:
-        memory = self._quotes[topic] = decode.QuoteBefore20250320()
-        instrument, grid = rules.instrument, rules.grid
-
-        def receive(frame: bytes, ts_recv: Micros) -> Sequence[Output]:
-            quote = memory.quote(frame, instrument, grid, ts_recv)
-            return () if quote is None else (quote,)
-
-        return receive
 
     @property
     def ready(self) -> bool:
@@ -125,8 +118,10 @@ class BybitSession:
         ]
         chunks = [tuple(self.topics[at : at + ARGS]) for at in range(0, len(self.topics), ARGS)]
         out += [self._subscribe(chunk, now, first=True) for chunk in chunks]
-        for machine in self._machines:
-            out += machine.connected(now)
+        for executions in self._executions.values():
+            out += executions.connected(now, hold=self._ticking)
+        for depth in self._depth.values():
+            out += depth.connected(now)
         return out
 
     def disconnected(self, now: Micros, why: str, /) -> Sequence[Output]:
@@ -162,6 +157,7 @@ class BybitSession:
 
     def tick(self, now: Micros, /) -> Sequence[Output]:
         """Pings, time-outs and retries."""
+        self._ticking = True
         if not self.up or self._leaving:
             return ()
         out: list[Output] = []
@@ -186,10 +182,10 @@ class BybitSession:
         self._leaving = True
         return [Reconnect(why)]
 
-    def _subscribe(self, topics: tuple[str, ...], now: Micros, first: bool) -> Send:
+    def _subscribe(self, wanted: tuple[str, ...], now: Micros, first: bool) -> Send:
         self._requests += 1
-        self._pending[str(self._requests)] = Request(topics, now, first)
-        return _operation(self._requests, "subscribe", topics)
+        self._pending[str(self._requests)] = Request(wanted, now, first)
+        return _operation(self._requests, "subscribe", wanted)
 
     def _resubscribe(self, topic: str, now: Micros) -> list[Output]:
         self._requests += 1
@@ -264,6 +260,7 @@ class BybitSession:
         return {
             "up": self.up,
             "leaving": self._leaving,
+            "ticking": self._ticking,
             "requests": self._requests,
             "heard_at": self._heard_at,
             "ping_at": self._ping_at,
@@ -277,7 +274,8 @@ class BybitSession:
     def restore(self, state: dict[str, object], /) -> None:
         """Continue from `state`; topics it does not name start empty. A new process then calls `connected`."""
         kept = msgspec.convert(state, _Kept)
-        self.up, self._leaving, self._requests = kept.up, kept.leaving, kept.requests
+        self.up, self._leaving, self._ticking = kept.up, kept.leaving, kept.ticking
+        self._requests = kept.requests
         self._heard_at, self._ping_at = kept.heard_at, kept.ping_at
         self._pending, self._refused = kept.pending, kept.refused
         for topic, executions in self._executions.items():
@@ -293,6 +291,7 @@ class BybitSession:
 class _Kept(msgspec.Struct, kw_only=True):
     up: bool
     leaving: bool
+    ticking: bool
     requests: int
     heard_at: Micros
     ping_at: Micros
@@ -303,24 +302,5 @@ class _Kept(msgspec.Struct, kw_only=True):
     quotes: dict[str, tuple[tuple[float, float] | None, tuple[float, float] | None]]
 
 
-def _operation(number: int, op: str, topics: tuple[str, ...]) -> Send:
-    return Send(msgspec.json.encode({"req_id": str(number), "op": op, "args": topics}))
-
-
-def _quotes(rules: Rules) -> Handler:
-    instrument, grid = rules.instrument, rules.grid
-
-    def receive(frame: bytes, ts_recv: Micros) -> Sequence[Output]:
-        quote = decode.quote(frame, instrument, grid, ts_recv)
-        return () if quote is None else (quote,)
-
-    return receive
-
-
-def _candles(rules: Rules, timeframe: str) -> Handler:
-    instrument, grid = rules.instrument, rules.grid
-
-    def receive(frame: bytes, ts_recv: Micros) -> Sequence[Output]:
-        return decode.candles(frame, instrument, grid, timeframe, ts_recv)
-
-    return receive
+def _operation(number: int, op: str, args: tuple[str, ...]) -> Send:
+    return Send(msgspec.json.encode({"req_id": str(number), "op": op, "args": args}))

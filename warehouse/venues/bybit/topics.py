@@ -1,0 +1,45 @@
+"""Readers of the topics that need no machine: best quotes and candles. A reader takes a frame and its receive time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from warehouse.clock import Micros
+from warehouse.instruments import Rules
+from warehouse.venues.base import Output
+from warehouse.venues.bybit import decode
+
+Handler = Callable[[bytes, Micros], Sequence[Output]]
+"""Raises ValueError for a frame that it cannot read."""
+
+
+def quotes(rules: Rules) -> Handler:
+    """`orderbook.1` of today; a one-sided book says nothing."""
+    instrument, grid = rules.instrument, rules.grid
+
+    def receive(frame: bytes, ts_recv: Micros) -> Sequence[Output]:
+        quote = decode.quote(frame, instrument, grid, ts_recv)
+        return () if quote is None else (quote,)
+
+    return receive
+
+
+def quotes_before_20250320(rules: Rules, memory: decode.QuoteBefore20250320) -> Handler:
+    """`orderbook.1` with deltas; `memory` holds the sides."""
+    instrument, grid = rules.instrument, rules.grid
+
+    def receive(frame: bytes, ts_recv: Micros) -> Sequence[Output]:
+        quote = memory.quote(frame, instrument, grid, ts_recv)
+        return () if quote is None else (quote,)
+
+    return receive
+
+
+def candles(rules: Rules, timeframe: str) -> Handler:
+    """`kline` of one interval."""
+    instrument, grid = rules.instrument, rules.grid
+
+    def receive(frame: bytes, ts_recv: Micros) -> Sequence[Output]:
+        return decode.candles(frame, instrument, grid, timeframe, ts_recv)
+
+    return receive
