@@ -13,7 +13,7 @@ import warehouse
 from realtime.emulator.emulator import Options
 from tests.kit.installation import Bench, bench
 from tests.kit.session import CANDLES, INSTRUMENTS, SYMBOLS, Seen, history, journal, recorded_trades
-from warehouse.clock import OFFSET_ENV, SECOND, monotonic
+from warehouse.clock import MINUTE, OFFSET_ENV, SECOND, monotonic
 
 JOIN_AT = 195 * SECOND
 """Where in the session the worker joins: shortly before its busiest half minute."""
@@ -44,8 +44,12 @@ async def test_real_frames_through_the_whole_chain(session: Bench) -> None:
     await session.ready("worker-binance")
     recorder = await session.p9("recorder")
     await session.run("backfill", "all")
+    await session.run("structure")
     end = monotonic() + 45
-    while not (_published(session) >= 1000 and _seams(session) == ["proven", "proven"]):
+    contexts = [f"last:market_context:binance:{symbol}" for symbol in SYMBOLS.values()]
+    while not (
+        _published(session) >= 1000 and _seams(session) == ["proven"] * 2 and session.bus.exists(*contexts) == 2
+    ):
         assert monotonic() < end, (_published(session), _seams(session))
         await asyncio.sleep(0.5)
     assert await session.end(worker) == 0
@@ -55,6 +59,7 @@ async def test_real_frames_through_the_whole_chain(session: Bench) -> None:
         truth = recorded_trades(market)
         _every_trade_once_in_order(session.entries(f"trade:binance:{symbol}"), truth)
         _lake_is_the_recording(session, INSTRUMENTS[market], truth)
+        _context_is_as_recorded(session, symbol, INSTRUMENTS[market])
     _only_what_was_recorded(session)
 
 
@@ -97,12 +102,43 @@ def _lake_is_the_recording(session: Bench, instrument: str, truth: list[Seen]) -
     assert seam == [(0, 0, True, True)]
 
 
+def _context_is_as_recorded(session: Bench, symbol: str, instrument: str) -> None:
+    """Timeframes with recorded bars speak of just these; the others are null, with the reason."""
+    body = session.bus.get(f"last:market_context:binance:{symbol}")
+    assert isinstance(body, bytes)
+    message = msgspec.json.decode(body)
+    for timeframe in ("1d", "12h", "6h", "4h", "2h", "1h", "30m", "15m"):
+        told, count = message["timeframes"][timeframe], CANDLES.get((instrument, timeframe))
+        if count is None:
+            assert told is None
+            assert message["reasons"][f"timeframes.{timeframe}"] == "NO_HISTORY"
+        else:
+            assert told["count"] == count
+    assert message["levels"]
+    newest = session.bus.get(f"last:fusion_data:binance:{symbol}")
+    assert isinstance(newest, bytes)
+    fused = msgspec.json.decode(newest)
+    assert fused["candles"]["1h"]["open"] is None
+    assert fused["reasons"]["distances.atr"] == "NO_HISTORY"
+
+
 def _only_what_was_recorded(session: Bench) -> None:
     """No bar, instrument or venue that the recording does not hold; what is short says so."""
     lake = warehouse.connect(session.settings.lake_root)
     rows = lake.execute("select venue, instrument, timeframe, count(*) from candles group by all").fetchall()
-    recorded = {(name, frame): count for venue, name, frame, count in rows if frame not in ("1m", "3m", "5m")}
-    assert recorded == CANDLES
+    # Whole minutes of the session are the sum of its own trades; everything longer is older than the session.
+    assert {(name, frame): count for _, name, frame, count in rows if frame not in ("1m", "3m")} == CANDLES
+    for market, name in INSTRUMENTS.items():
+        bars = lake.execute(
+            "select epoch_us(open_time), open, high, low, close from candles where instrument = ? and timeframe = '1m'",
+            [name],
+        ).fetchall()
+        for at, *prices in bars:
+            inside = [row[1] for row in recorded_trades(market) if at <= row[4] < at + MINUTE]
+            assert prices == [inside[0], max(inside), min(inside), inside[-1]]
+    short = {note for (note,) in lake.execute("select note from coverage where note is not null").fetchall()}
+    assert {f"binance serves {count} of 1000 {frame} bars" for (_, frame), count in CANDLES.items()} <= short
+    assert "binance serves 0 of 1000 1h bars" in short
     assert {(row[0], row[1]) for row in rows} <= {("binance", name) for name in INSTRUMENTS.values()}
     assert not lake.execute("select 1 from gaps_open").fetchall()
     names = [name.decode() for name in session.bus.scan_iter(match="last:*")]
