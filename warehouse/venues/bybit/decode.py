@@ -56,24 +56,30 @@ def control(frame: bytes) -> Control:
 def trades(frame: bytes, instrument: str, grid: Grid, ts_recv: Micros) -> list[Trade]:
     """The executions of a `publicTrade` frame, in the venue's order (ascending)."""
     ticks, lots = grid.ticks, grid.lots
-    return [
-        Trade(
-            venue=VENUE,
-            instrument=instrument,
-            ts_event=row.T * 1000,
-            ts_recv=ts_recv,
-            trade_id=row.i,
-            trade_seq=None,
-            price=row.p,
-            size=row.v,
-            taker_side="buy" if row.S == "Buy" else "sell",
-            ticks=ticks(row.p),
-            lots=_positive(lots(row.v)),
-            kind="block" if row.BT else "market",
-            rpi=row.RPI,
+    found: list[Trade] = []
+    for row in _trades(frame).data:
+        price, size = row.p, row.v
+        whole = lots(size)
+        if not whole:
+            raise ValueError(f"trade {row.i} has no size")
+        found.append(
+            Trade(
+                venue=VENUE,
+                instrument=instrument,
+                ts_event=row.T * 1000,
+                ts_recv=ts_recv,
+                trade_id=row.i,
+                trade_seq=None,
+                price=price,
+                size=size,
+                taker_side="buy" if row.S == "Buy" else "sell",
+                ticks=ticks(price),
+                lots=whole,
+                kind="block" if row.BT else "market",
+                rpi=row.RPI,
+            )
         )
-        for row in _trades(frame).data
-    ]
+    return found
 
 
 def recent_trades(rows: Iterable[RecentTrade], instrument: str, grid: Grid, ts_recv: Micros) -> list[Trade]:

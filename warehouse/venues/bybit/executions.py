@@ -7,6 +7,8 @@ what comes twice.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from warehouse.clock import SECOND, Micros
@@ -88,22 +90,19 @@ class Executions:
         self.waiting = False
         self.due: Micros = 0
 
-    def receive(self, frame: bytes, ts_recv: Micros) -> list[Output]:
+    def receive(self, frame: bytes, ts_recv: Micros) -> Sequence[Output]:
         """A `publicTrade` frame. Raises ValueError when it cannot be read; nothing has changed then."""
         found = decode.trades(frame, self.rules.instrument, self.grid, ts_recv)
         held = self.held
         if held is not None:
             return self._hold(held, found, ts_recv)
         add = self.ring.add
-        fresh: list[Output] = []
-        if self.joining:
-            fresh += self._ask_at_first(found, ts_recv)
-        for trade in found:
-            if add(trade.trade_id):
-                fresh.append(trade)
-                if trade.ts_event > self.last_ts:
-                    self.last_ts = trade.ts_event
-        return fresh
+        asked = self._ask_at_first(found, ts_recv) if self.joining else []
+        fresh = [trade for trade in found if add(trade.trade_id)]
+        for trade in fresh:
+            if trade.ts_event > self.last_ts:
+                self.last_ts = trade.ts_event
+        return [*asked, *fresh] if asked else fresh
 
     def connected(self, now: Micros, hold: bool) -> list[Output]:
         """A connection came up: the page is wanted, and `hold` keeps live executions back until it is here."""
