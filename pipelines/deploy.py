@@ -47,7 +47,7 @@ def flow_of(deployment: Deployment) -> Flow[..., object]:
 def declared() -> list[RunnerDeployment]:
     """The deployments as Prefect's own objects."""
     from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
-    from prefect.flows import EntrypointType
+    from prefect.types.entrypoint import EntrypointType
 
     once = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
     return [
