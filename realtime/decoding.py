@@ -1,4 +1,4 @@
-"""Journal entries in, records and commands out: one way from bytes to meaning, for worker, recorder, replay and decode."""
+"""Journal entries in, records and commands out: one way from bytes to meaning, for all who read a journal."""
 
 from __future__ import annotations
 
