@@ -58,7 +58,8 @@ class TradePrint(msgspec.Struct, frozen=True, gc=False):
 class Quote(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Best bid and ask. `spread_bps` is relative to `mid_price`; `micro_price` is the size-weighted mid.
 
-    `basis` says whether it is the venue's own best-quote stream or the top of the kept book.
+    `basis` is `quotes` (the venue's own best-quote stream) or `book` (the top of the kept book). `incomplete` says why
+    `complete` is False.
     """
 
     basis: str
@@ -70,6 +71,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     micro_price: float | None
     spread: float | None
     spread_bps: float | None
+    incomplete: list[str]
 
 
 class Depth(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -93,7 +93,11 @@ def stop_fields(fields: Fields, now: Situation) -> None:
         long = stop(price, below.zone_low if below else None, now.atr, "long")
         short = stop(price, above.zone_high if above else None, now.atr, "short")
     reason = now.no_price if price is None else Reason.NO_HISTORY if now.atr is None else Reason.ZERO_VARIANCE
-    targets = (above.zone_low if above else None, below.zone_high if below else None)
+    targets: tuple[float | None, float | None] = (None, None)
+    if price is not None:
+        ahead = [level.zone_low for level in now.history.levels if level.zone_low > price]
+        behind = [level.zone_high for level in now.history.levels if level.zone_high < price]
+        targets = (min(ahead, default=None), max(behind, default=None))
     for side, found, target in (("long", long, targets[0]), ("short", short, targets[1])):
         fields.set(f"stop_{side}", None if found is None else found.price, reason)
         fields.set(f"stop_{side}_atr", None if found is None else found.atrs, reason)

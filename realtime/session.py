@@ -10,8 +10,9 @@ import msgspec
 from warehouse.clock import DAY, MINUTE, Micros
 from warehouse.context import ContextDocument, same_grid
 from warehouse.instruments import Grid
+from warehouse.metrics.bars import BarStore
 from warehouse.metrics.base import Reason
-from warehouse.structure.profile import from_counts, point_of_control, value_area
+from warehouse.structure.profile import from_bars, from_counts, point_of_control, value_area
 
 KEPT_MINUTES = 180
 """Minutes of live volume kept by price when no document takes them over."""
@@ -112,6 +113,22 @@ class SessionProfile:
             self._day, self._base_end = session.start, session.end
             self._base = {first + i: count for i, count in enumerate(lots) if count}
         self._rebuild()
+
+    def bridge(self, bars: BarStore) -> None:
+        """Fill the minutes between the document's end and the first one observed from closed 1m bars, spread evenly."""
+        if not self.width or not self._base_end or self.live_from <= self._base_end:
+            return
+        known = {bar.open_time: bar for bar in bars.closed("1m")[-KEPT_MINUTES:]}
+        moved = False
+        while self._base_end < self.live_from and (bar := known.get(self._base_end)) is not None:
+            spread = from_bars([bar], self.width, "1m")
+            if spread is not None:
+                for k, lots in enumerate(spread.volumes, spread.first):
+                    self._base[k] = self._base.get(k, 0) + round(lots)
+            self._base_end += MINUTE
+            moved = True
+        if moved:
+            self._rebuild()
 
     def _rebuild(self) -> None:
         self._minutes = {at: cell for at, cell in self._minutes.items() if at >= self._base_end}

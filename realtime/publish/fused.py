@@ -66,6 +66,7 @@ class Fused:
     def second(self, now: Micros) -> None:
         """A second passed: the seam may be ready, the session's value area has moved."""
         self.history.splice(self._ring)
+        self.profile.bridge(self._bars)
         self.area = self.profile.area(now)
 
     def refresh(self, now: Situation, forming: dict[str, Forming]) -> None:
