@@ -144,10 +144,23 @@ def explain(venue: str, error: Exception, reply: _Reply | None) -> VenueError:
     if status in (418, 429) or isinstance(error, ccxt.RateLimitExceeded | ccxt.DDoSProtection):
         return RateLimited(venue, _retry_after(headers))
     if isinstance(error, ccxt.NetworkError) or '"retCode":10016' in words.replace(" ", ""):
-        cause = error.__cause__
-        return Unreachable(venue, f"no usable reply: {type(cause or error).__name__}: {cause or words}")
+        return Unreachable(venue, _why(error, status))
     code, text = _code(reply.body if reply else "")
     return Rejected(venue, code or type(error).__name__, text or words)
+
+
+def _why(error: Exception, status: int) -> str:
+    """Why no usable reply came, in words with something to do."""
+    import aiohttp
+
+    cause = error.__cause__
+    if isinstance(cause, aiohttp.ClientConnectorDNSError | OSError) and "Name or service" in str(cause):
+        return f"name not found: check DNS, the network and the endpoint's spelling ({cause})"
+    if isinstance(cause, aiohttp.ClientConnectorError):
+        return f"cannot connect: nothing listens there, or the network refuses ({cause})"
+    if isinstance(cause, TimeoutError):
+        return f"no answer within {TIMEOUT_S} s: check the network ({error})"
+    return f"HTTP {status}: {error}" if status else f"no usable reply: {cause or error}"
 
 
 def _retry_after(headers: Mapping[str, str]) -> Micros:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,7 +28,7 @@ def instants(spans: list[Span]) -> list[int]:
 def test_a_union_holds_the_same_instants_without_touching_spans(spans: list[Span]) -> None:
     joined = union(spans)
     assert instants(joined) == sorted(set(instants(spans)))
-    assert all(one[1] < other[0] for one, other in zip(joined, joined[1:], strict=False))
+    assert all(one[1] < other[0] for one, other in pairwise(joined))
 
 
 @given(_wanted, _spans)
