@@ -15,7 +15,7 @@ from statistics import median
 import msgspec
 
 from p9 import rivals
-from p9.frames import Recording, record
+from p9.frames import Recording
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -30,12 +30,15 @@ class Result(msgspec.Struct, frozen=True):
     wrong: str
 
 
-def run(seconds: int, rate: float, rounds: int, say: Callable[[str], None]) -> list[Result]:
-    """Measure. `seconds` of five instruments at `rate` book events a second each are the frames of every round."""
-    say(f"making {seconds} s of five perpetuals at {rate:g} book events a second each")
-    recording = record(seconds, rate)
+def run(recording: Recording, rounds: int, say: Callable[[str], None]) -> list[Result]:
+    """Measure: every contestant reads the same frames, `rounds` times."""
+    say(recording.words)
     makers: dict[str, Callable[[Recording], rivals.Contestant]] = {"p9-microstream": rivals.ours}
-    others = {"ccxt": rivals.ccxt_pro, "cryptofeed": rivals.cryptofeed}
+    others = {
+        "ccxt": rivals.ccxt_pro,
+        "cryptofeed": rivals.cryptofeed,
+        "nautilus_trader": rivals.nautilus_trader,
+    }
     for package, other in others.items():
         if found := rivals.installed(package):
             makers[f"{package} {found}"] = other

@@ -17,10 +17,12 @@ from math import nan
 
 import msgspec
 
-from p9.frames import Recording
+from p9.frames import Recording, kind_of
 from realtime.engine import Engine, EngineConfig
+from realtime.instrument import Instrument
 from warehouse.book import Book
 from warehouse.instruments import Rules
+from warehouse.journal import Entry, Kind
 
 TOP = 20
 
@@ -44,15 +46,33 @@ def installed(package: str) -> str | None:
 
 
 def ours(recording: Recording, block: int = 10) -> Contestant:
-    """The live engine with every metric on, in blocks of ten entries as a busy worker sees them."""
-    engine = Engine("binance", "emulated", recording.rules, EngineConfig())
-    entries = recording.entries
+    """The live engine, every metric on and every message encoded, in blocks of ten entries as a busy worker sees them.
+
+    The engine reads its books when a message is due; here, as the others do, after each update too.
+    """
+    engine = Engine("binance", "emulated", recording.rules, EngineConfig(), recording.dialect)
+    engine.run(1, recording.warm)
+    books = {rule.symbol.lower().encode(): engine.instruments[rule.instrument] for rule in recording.rules}
+    turns: list[tuple[list[Entry], Instrument | None]] = []
+    turn: list[Entry] = []
+    for entry in recording.entries:
+        turn.append(entry)
+        depth = entry.kind == Kind.FRAME and kind_of(entry.payload) == "depth"
+        if depth or len(turn) == block:
+            turns.append((turn, books[entry.payload[11 : entry.payload.index(b"@")]] if depth else None))
+            turn = []
+    turns.append((turn, None))
 
     def run() -> Counted:
-        trades = 0
-        for start in range(0, len(entries), block):
-            for message in engine.run(start + 1, entries[start : start + block]).messages:
-                trades += message.channel.startswith("trade:")
+        trades, seq = 0, engine.next_seq
+        outlets = [one.outlets["trade"] for one in engine.instruments.values()]
+        before = sum(outlet.seq for outlet in outlets)
+        for entries, touched in turns:
+            engine.run(seq, entries)
+            seq += len(entries)
+            if touched is not None:
+                touched.book.top(TOP)
+        trades = sum(outlet.seq for outlet in outlets) - before
         return Counted(trades, {one.rules.symbol: _best(one.book) for one in engine.instruments.values()})
 
     return run
@@ -86,17 +106,17 @@ def ccxt_pro(recording: Recording) -> Contestant:
     sockets = list(dict.fromkeys(name for name, _ in recording.frames))
 
     async def make() -> dict[str, object]:
-        return {name: exchange.client(f"wss://fstream.binance.com/{name}") for name in sockets}
+        made = {name: exchange.client(f"wss://fstream.binance.com/{name}") for name in sockets}
+        await exchange.close()
+        return made
 
     clients = asyncio.run(make())
     for rule, market in zip(recording.rules, markets, strict=True):
-        snapshot = recording.snapshots[rule.instrument]
+        snapshot = recording.books[rule.instrument]
         book = exchange.order_book({}, 1000)
         exchange.orderbooks[market["symbol"]] = book
-        shaped = {"bids": snapshot.bids, "asks": snapshot.asks, "nonce": snapshot.update_id, "timestamp": 0}
-        book.reset(
-            {**shaped, "bids": [list(row) for row in snapshot.bids], "asks": [list(row) for row in snapshot.asks]}
-        )
+        bids, asks = ([list(level) for level in side] for side in (snapshot.bids, snapshot.asks))
+        book.reset({"bids": bids, "asks": asks, "nonce": snapshot.update_id, "timestamp": 0})
 
     def run() -> Counted:
         trades = 0
@@ -109,7 +129,7 @@ def ccxt_pro(recording: Recording) -> Contestant:
                 symbol = exchange.safe_market(message["data"]["s"], None, None, "swap")["symbol"]
                 book = exchange.orderbooks[symbol].limit()
                 book["bids"][:TOP], book["asks"][:TOP]  # reading them is what is measured
-            trades += kind == "aggTrade"
+            trades += kind in ("aggTrade", "trade")
         best = {
             str(market["id"]): (float(book["bids"][0][0]), float(book["asks"][0][0]))
             for market in markets
@@ -155,11 +175,11 @@ def cryptofeed(recording: Recording) -> Contestant:
     )  # fmt: skip
     feed._reset()
     for name, rule in names.items():
-        snapshot = recording.snapshots[rule.instrument]
+        snapshot = recording.books[rule.instrument]
         feed.last_update_id[name] = snapshot.update_id
         sides = [{Decimal(str(p)): Decimal(str(q)) for p, q in side} for side in (snapshot.bids, snapshot.asks)]
         feed._l2_book[name] = OrderBook(BinanceFutures.id, name, max_depth=0, bids=sides[0], asks=sides[1])
-    wanted = [frame.decode() for _, frame in recording.frames if b"@kline" not in frame[:60]]
+    wanted = [_as_aggregate(frame).decode() for _, frame in recording.frames if kind_of(frame) != "kline_1m"]
 
     async def feed_all() -> None:
         for frame in wanted:
@@ -172,5 +192,60 @@ def cryptofeed(recording: Recording) -> Contestant:
             book = feed._l2_book[name].book
             best[rule.symbol] = (float(book.bids.index(0)[0]), float(book.asks.index(0)[0]))
         return Counted(counted["trades"], best)
+
+    return run
+
+
+def _as_aggregate(frame: bytes) -> bytes:
+    """A frame of `@trade`, which cryptofeed does not know on futures, in the form of `@aggTrade`."""
+    if kind_of(frame) != "trade":
+        return frame
+    return frame.replace(b'"e":"trade"', b'"e":"aggTrade"').replace(b'"t":', b'"a":')
+
+
+def nautilus_trader(recording: Recording) -> Contestant:
+    """nautilus_trader's Binance adapter: its schemas in the order of its handler, its Rust book through Python."""
+    from nautilus_trader.adapters.binance.common.schemas import market as common
+    from nautilus_trader.adapters.binance.futures.schemas.market import BinanceFuturesTradeMsg
+    from nautilus_trader.model.book import OrderBook
+    from nautilus_trader.model.data import BookOrder
+    from nautilus_trader.model.enums import BookType, OrderSide
+    from nautilus_trader.model.identifiers import InstrumentId
+    from nautilus_trader.model.objects import Price, Quantity
+
+    ids = {rule.symbol: InstrumentId.from_str(f"{rule.symbol}-PERP.BINANCE") for rule in recording.rules}
+    books = {symbol: OrderBook(name, BookType.L2_MBP) for symbol, name in ids.items()}
+    for rule in recording.rules:
+        snapshot, book = recording.books[rule.instrument], books[rule.symbol]
+        for side, levels in ((OrderSide.BUY, snapshot.bids), (OrderSide.SELL, snapshot.asks)):
+            for price, size in levels:
+                order = BookOrder(side, Price.from_str(repr(price)), Quantity.from_str(repr(size)), 0)
+                book.add(order, 0, 0, snapshot.update_id)
+    head = msgspec.json.Decoder(common.BinanceDataMsgWrapper).decode
+    read_depth = msgspec.json.Decoder(common.BinanceOrderBookMsg).decode
+    read_quote = msgspec.json.Decoder(common.BinanceQuoteMsg).decode
+    read_aggregate = msgspec.json.Decoder(common.BinanceAggregatedTradeMsg).decode
+    read_trade = msgspec.json.Decoder(BinanceFuturesTradeMsg).decode
+
+    def run() -> Counted:
+        trades = 0
+        for _, frame in recording.frames:
+            stream = head(frame).stream
+            if "@bookTicker" in stream:
+                quote = read_quote(frame).data
+                quote.parse_to_quote_tick(instrument_id=ids[quote.s], ts_init=0)
+            elif "@trade" in stream or "@aggTrade" in stream:
+                trade = (read_trade if "@trade" in stream else read_aggregate)(frame).data
+                trade.parse_to_trade_tick(instrument_id=ids[trade.s], ts_init=0)
+                trades += 1
+            elif "@depth" in stream:
+                diff = read_depth(frame).data
+                book = books[diff.s]
+                book.apply_deltas(diff.parse_to_order_book_deltas(instrument_id=ids[diff.s], ts_init=0))
+                book.bids()[:TOP], book.asks()[:TOP]  # reading them is what is measured
+        best = {
+            symbol: (float(book.best_bid_price()), float(book.best_ask_price())) for symbol, book in books.items()
+        }
+        return Counted(trades, best)
 
     return run

@@ -37,7 +37,8 @@ class Flow:
     """One live instrument from `start` on (a whole minute).
 
     `fair` gives the path in ticks at a time, `first_seq` the id of the first trade. The trades are kept in three flat
-    arrays (`times`, `ticks`, `signed_lots`), the minute bars in `bars`, the forming one last.
+    arrays (`times`, `ticks`, `signed_lots`), the minute bars in `bars`, the forming one last. `flush` is the time from
+    one book update to the next, a divisor of a second.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Flow:
         self._top = self.book.top()
         self.at = start
         self._next_event = start + self._random.expovariate(1.0) * self._gap
+        self.flush = FLUSH
         self._next_flush = start + FLUSH
         open_ = round(level)
         self.bars: list[Bar] = [Bar(open_, open_, open_, open_, 0, 0, 0, 0)]
@@ -113,7 +115,7 @@ class Flow:
                 if self._next_flush > to:
                     break
                 self._flush(self._next_flush, out)
-                self._next_flush += FLUSH
+                self._next_flush += self.flush
             else:
                 if self._next_event > to:
                     break
@@ -254,7 +256,7 @@ class Flow:
     def snapshot(self) -> BookUpdate:
         """The book as the last update left it, best first, so that the next update follows it without a hole."""
         bids, asks = (sorted(shown.items(), reverse=True) for shown in self.shown)
-        return self._update(self._next_flush - FLUSH, bids, asks, None)
+        return self._update(self._next_flush - self.flush, bids, asks, None)
 
     def _quote(self, now: Micros, top: tuple[int, int, int, int]) -> BestQuote:
         bid, bid_lots, ask, ask_lots = top
