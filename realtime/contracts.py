@@ -118,38 +118,28 @@ def _windowed(metrics: tuple[object, ...], names: tuple[str, ...]) -> list[str]:
 
 _flow = [*_windowed(FLOW_METRICS, tuple(WINDOWS)), *_windowed(SESSION_METRICS, ("session",))]
 
-BookSection = _of("BookSection", (*BEST, *(name for name, _ in IMBALANCE)))
-FlowSection = _of(
-    "FlowSection",
-    tuple(name for name in _flow if not name.startswith("mr_signal")),
-    tuple(name for name in _flow if name.startswith("mr_signal")),
-    window_end=Micros,
-)
-VolatilitySection = _of("VolatilitySection", tuple(_windowed(VOLATILITY_METRICS, tuple(WINDOWS))))
-DistanceSection = _of("DistanceSection", DISTANCES, atr_timeframe=str)
-AreaSection = _of("AreaSection", AREA, ("va_class",))
-BiasSection = _of("BiasSection", ("htf_bias_score", "trend_alignment"), ("htf_bias",), with_trend=bool | None)
-
 FusionData = _of(
     "FusionData",
-    PRICE,
-    ("price_basis",),
-    book=BookSection,
-    flow=FlowSection,
-    volatility=VolatilitySection,
+    (
+        *(*PRICE, *BEST, *(name for name, _ in IMBALANCE), *DISTANCES, *AREA),
+        *(name for name in _flow if not name.startswith("mr_signal")),
+        *_windowed(VOLATILITY_METRICS, tuple(WINDOWS)),
+        *("htf_bias_score", "trend_alignment"),
+    ),
+    ("price_basis", "va_class", "htf_bias", *(name for name in _flow if name.startswith("mr_signal"))),
+    window_end=Micros,
+    atr_timeframe=str,
+    with_trend=bool | None,
     candles=dict[str, LiveCandle],
-    distances=DistanceSection,
-    value_area=AreaSection,
-    bias=BiasSection,
     trends=dict[str, Text],
     levels=list[NearLevel],
     incomplete=list[str],
 )
 FusionData.__doc__ = """History fused with now.
 
-`price` is the mid price of a readable book, else the last trade; distances are in ATRs of `atr_timeframe`. Windows of
-`flow` end at `window_end`. `value_area` is of today's session: history's bins, then live trades. `trends` and `levels`
-come from the context. `incomplete` says why `complete` is False; `quality` (optional) how much of a window was seen.
+`price` is the mid price of a readable book, else the last trade; distances are in ATRs of `atr_timeframe`. Windows
+(`cvd_1m`, ...) end at `window_end`. The value area is of today's session: history's bins, then live trades. Windows,
+candles and bias move by the second, the rest with every message. `trends` and `levels` come from the context. `incomplete` says why `complete` is False; `quality` (optional) how much of a window was seen.
 """
 
 Precision9 = _of(

@@ -11,9 +11,9 @@ class Fields:
     """A payload being filled. Sections share one `reasons` and one `quality`, by dotted path.
 
     >>> fields = Fields()
-    >>> fields.section("flow").put("vwap_1m", Value.missing(Reason.NO_TRADES))
+    >>> fields.section("trends").put("1d", Value.missing(Reason.NO_TRADES))
     >>> fields.values, fields.reasons
-    ({'flow': {'vwap_1m': None}}, {'flow.vwap_1m': <Reason.NO_TRADES: 'NO_TRADES'>})
+    ({'trends': {'1d': None}}, {'trends.1d': <Reason.NO_TRADES: 'NO_TRADES'>})
     """
 
     __slots__ = ("_prefix", "quality", "reasons", "values")

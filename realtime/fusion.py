@@ -134,32 +134,29 @@ def fast_fields(now: Situation) -> Fields:
     """The part of `fusion_data` that is of the very moment: prices, imbalance, distances, position in value."""
     fields = Fields()
     price_fields(fields, now)
-    book = fields.section("book")
-    best_fields(book, now.top, now.grid)
+    best_fields(fields, now.top, now.grid)
     for name, metric in IMBALANCE:
-        book.put(name, metric.value(now.top, now.grid))
-    level_fields(fields.section("distances"), now)
-    area_fields(fields.section("value_area"), now)
+        fields.put(name, metric.value(now.top, now.grid))
+    level_fields(fields, now)
+    area_fields(fields, now)
     return fields
 
 
 def slow_part(now: Situation, forming: dict[str, Forming], scales: Scales) -> Part:
     """The part of `fusion_data` that moves by the second: windows of trades, forming bars, bias."""
     fields = Fields()
-    flow = fields.section("flow")
-    flow.set("window_end", now.found["1m"].end * SECOND)
+    fields.set("window_end", now.found["1m"].end * SECOND)
     for name, window in now.found.items():
         for trade_metric in SESSION_METRICS if name == "session" else FLOW_METRICS:
-            flow.put(f"{trade_metric.spec.name}_{name}", trade_metric.value(window))
-    calm = fields.section("volatility")
+            fields.put(f"{trade_metric.spec.name}_{name}", trade_metric.value(window))
     for name, window in now.found.items():
         if name != "session":
             for trade_metric in VOLATILITY_METRICS:
-                calm.put(f"{trade_metric.spec.name}_{name}", trade_metric.value(window))
+                fields.put(f"{trade_metric.spec.name}_{name}", trade_metric.value(window))
     candles = fields.section("candles")
     for timeframe in TIMEFRAMES:
         candle_fields(candles.section(timeframe), forming[timeframe], scales.of(timeframe), now.grid)
-    bias_fields(fields.section("bias"), now)
+    bias_fields(fields, now)
     return Part.of(fields)
 
 

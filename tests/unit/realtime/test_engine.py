@@ -78,7 +78,7 @@ def test_a_broken_line_makes_the_book_unreadable_and_says_so() -> None:
     assert after
     for one in after:
         assert one["complete"] is False
-        assert one["reasons"]["book.mid_price"] == "GAP"
+        assert one["reasons"]["mid_price"] == "GAP"
         assert one["price_basis"] == "last_trade"
     empty = of("depth")[-1]
     assert empty["snapshot"]
