@@ -65,7 +65,9 @@ class Recording(msgspec.Struct, frozen=True):
 
 
 def kind_of(frame: bytes) -> str:
-    """The stream's kind (`depth`, `trade`), empty for what contestants do not read: other streams, off-market prints."""
+    """The stream's kind (`depth`, `trade`), empty for what contestants do not read: other streams, off-market
+    prints.
+    """
     at = frame.find(b"@", 0, 48)
     for kind in KINDS if at > 0 else ():
         if frame.startswith(kind, at + 1):

@@ -139,7 +139,8 @@ FusionData.__doc__ = """History fused with now.
 
 `price` is the mid price of a readable book, else the last trade; distances are in ATRs of `atr_timeframe`. Windows
 (`cvd_1m`, ...) end at `window_end`. The value area is of today's session: history's bins, then live trades. Windows,
-candles and bias move by the second, the rest with every message. `trends` and `levels` come from the context. `incomplete` says why `complete` is False; `quality` (optional) how much of a window was seen.
+candles and bias move by the second, the rest with every message. `trends` and `levels` come from the context.
+`incomplete` says why `complete` is False; `quality` (optional) how much of a window was seen.
 """
 
 Precision9 = _of(

@@ -87,7 +87,10 @@ class Engine:
 
     @classmethod
     def restore(cls, header: Header, checkpoint: bytes) -> Engine:
-        """The engine that wrote this checkpoint, ready for the segment's first entry."""
+        """The engine that wrote this checkpoint, ready for the segment's first entry.
+
+        A converted recording's checkpoint knows the sessions only: the rest begins empty, in epoch 1.
+        """
         state = msgspec.json.decode(checkpoint)
         engine = cls(
             header.venue,
@@ -95,7 +98,7 @@ class Engine:
             header.rules,
             EngineConfig.parse(header.config),
             Dialect(streams=header.streams, at=header.dialect_at),
-            epoch=state["epoch"],
+            epoch=state.get("epoch", 1),
         )
         engine._load(state)
         return engine
@@ -114,10 +117,10 @@ class Engine:
         )
 
     def _load(self, state: dict[str, Any]) -> None:
-        self.next_seq = state["next_seq"]
-        self._grid = state["grid"]
+        self.next_seq = state.get("next_seq", 0)
+        self._grid = state.get("grid", 0)
         self._decoding.restore(state["sessions"])
-        for name, kept in state["instruments"].items():
+        for name, kept in state.get("instruments", {}).items():
             if name in self.instruments:
                 self.instruments[name].restore(kept)
 
