@@ -66,15 +66,21 @@ def convert(venue: str, market: str, instruments: list[str], day: str | None, fi
     for entry in [Entry(first, name, Kind.CONNECTED, b"") for name in names]:
         entries.append(entry)
         asked = _asked(decoding, entry) or asked
+    early: bytes | None = None
     for ts, body in rows:
         if body.startswith(b'{"lastUpdateId"'):
-            if asked is None:
+            if asked is None:  # nothing buffered yet: the answer to the question that the first diff will raise
+                early = body
                 continue
             entry = Entry(ts, names[0], Kind.ANSWER, answered(asked, 200, body))
         else:
             entry = Entry(ts, _source(body, names), Kind.FRAME, body)
         entries.append(entry)
         asked = _asked(decoding, entry) or asked
+        if asked is not None and early is not None:
+            entries.append(Entry(ts, entry.source, Kind.ANSWER, answered(asked, 200, early)))
+            _asked(decoding, entries[-1])
+            early = None
     header = Header(
         journal_id=secrets.token_hex(8),
         run_id=secrets.token_hex(8),

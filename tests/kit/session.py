@@ -13,7 +13,10 @@ from warehouse.clock import Micros
 CAPTURES: dict[str, tuple[str, ...]] = {
     "spot": ("binance", "spot", "ws_capture_20240808", "btcusdt_20240808.gz"),
     "perp": ("binance", "linear", "ws_capture_20240808", "btcusdt_20240808.gz"),
+    "perp-2023": ("binance", "linear", "ws_capture_20230404", "btcusdt_20230404.dat.gz"),
 }
+"""Recordings by name. In `perp-2023` the snapshot of the book came before the first diff."""
+
 SYMBOLS = {"spot": "btcusdt", "perp": "btcusdt-perp"}
 INSTRUMENTS = {"spot": "BTC-USDT", "perp": "BTC-USDT-PERP"}
 
@@ -28,15 +31,15 @@ Seen = tuple[int, float, float, str, Micros]
 """Id, price, size, taker side, venue's time of a trade."""
 
 
-def capture(market: str) -> Path:
-    """The recorder's file of one market; skips the test when it is absent."""
-    return recordings(*CAPTURES[market])
+def capture(name: str) -> Path:
+    """The recorder's file; skips the test when it is absent."""
+    return recordings(*CAPTURES[name])
 
 
-def journal(market: str, folder: Path) -> Path:
-    """The capture of one market as a journal under `folder`."""
-    out = folder / f"tape-{market}"
-    convert("binance", market, [], None, [capture(market)], out)
+def journal(name: str, folder: Path) -> Path:
+    """A capture as a journal under `folder`."""
+    out = folder / f"tape-{name}"
+    convert("binance", name.partition("-")[0], [], None, [capture(name)], out)
     return out
 
 
@@ -46,10 +49,10 @@ def history() -> tuple[str, ...]:
     return tuple(str(recordings("binance", *place)) for place in places)
 
 
-def recorded_trades(market: str) -> list[Seen]:
+def recorded_trades(name: str) -> list[Seen]:
     """Every market trade of the capture, in id order, read without any code under test."""
     found: list[Seen] = []
-    for _, body in read_format_a(capture(market)):
+    for _, body in read_format_a(capture(name)):
         if b"@trade" in body[:40]:
             row = msgspec.json.decode(body)["data"]
             if row.get("X", "MARKET") == "MARKET":
