@@ -13,7 +13,7 @@ import msgspec
 
 from realtime.decoding import Decoding, answered
 from realtime.emulator.seeded import Seeded, Terms
-from realtime.engine import GRID, Engine, EngineConfig
+from realtime.engine import Engine, EngineConfig
 from realtime.tape import read_segments, segments
 from warehouse.clock import MINUTE, SECOND, ManualClock, Micros
 from warehouse.errors import ConfigError
@@ -29,12 +29,21 @@ FLUSH: Micros = 10_000
 """Book updates of the emulated market: ten times as often as `depth@100ms`, so that their share is that of a recorded
 day (7 %) at ten times its pace."""
 
+LEAST, MOST = 900, 1000
+"""Levels a side, as in the venue's snapshots."""
+
+PER_TICK = 1000
+"""Frames between two timer entries: what 10,000 frames a second bring in 100 ms."""
+
+SETTLE: Micros = 2 * SECOND
+"""Time the emulated books have to grow, before anybody looks."""
+
 KINDS = (b"depth", b"bookTicker", b"aggTrade", b"trade", b"kline_1m")
 
 
 class Recording(msgspec.Struct, frozen=True):
     """What contestants are given. Ours reads `entries`, after `warm` unmeasured ones; the others read `frames`, the
-    market data among them as (connection, bytes).
+    market data among them as (connection, bytes). A timer entry follows each 1,000 frames, as at 10,000 a second.
 
     `books` is the book of each instrument before the first of them; `kinds` counts frames by stream.
     """
@@ -91,7 +100,7 @@ def cut(rules: list[Rules], dialect: Dialect, entries: list[Entry]) -> Recording
             venue="binance", instrument=name, ts_event=one.book.ts_event, ts_recv=0, bids=bids, asks=asks,
             snapshot=True, update_id=one.book.update_id,
         )  # fmt: skip
-    measured = [entry for entry in entries[start:] if entry.kind != Kind.FRAME or kind_of(entry.payload)]
+    measured = _loaded(entries[start:])
     frames = [(entry.source, entry.payload) for entry in measured if entry.kind == Kind.FRAME]
     if not frames:
         raise ConfigError("no market data after the first book of this journal")
@@ -100,7 +109,7 @@ def cut(rules: list[Rules], dialect: Dialect, entries: list[Entry]) -> Recording
 
 
 def journal(folder: Path) -> Recording:
-    """A worker's journal of Binance USD-M. Converted recordings have no timer entries: they get them.
+    """A worker's journal of Binance USD-M.
 
     Raises ConfigError for a journal of something else.
     """
@@ -119,20 +128,23 @@ def journal(folder: Path) -> Recording:
                 rules, dialect = header.rules, Dialect(streams=header.streams, at=header.dialect_at)
             entries.extend(entry for _, entry in found)
     assert rules is not None
-    if not any(entry.kind == Kind.TICK for entry in entries):
-        entries = _timed(entries)
     return cut(rules, dialect, entries)
 
 
-def _timed(entries: list[Entry]) -> list[Entry]:
-    """With a timer entry at each boundary of the grid."""
+def _loaded(entries: list[Entry]) -> list[Entry]:
+    """Those that contestants read, with as many timer entries as a worker under the load that is asked for would see:
+    each is followed by all messages that are due.
+    """
     out: list[Entry] = []
-    due = 0
+    frames = 0
     for entry in entries:
-        if entry.ts_recv >= due:
-            out.append(Entry(entry.ts_recv, "", int(Kind.TICK), b""))
-            due = entry.ts_recv - entry.ts_recv % GRID + GRID
+        if entry.kind == Kind.TICK or (entry.kind == Kind.FRAME and not kind_of(entry.payload)):
+            continue
         out.append(entry)
+        if entry.kind == Kind.FRAME:
+            frames += 1
+            if frames % PER_TICK == 0:
+                out.append(Entry(entry.ts_recv, "", int(Kind.TICK), b""))
     return out
 
 
@@ -143,7 +155,7 @@ def emulated(seconds: int, rate: float, seed: int = 1) -> Recording:
     source.open()
     view = source.view("binance")
     for market in view.markets.values():
-        market.flow.flush = FLUSH
+        market.flow.flush, market.flow.least, market.flow.most = FLUSH, LEAST, MOST
     side = venue("binance").emulated(view)
     rules = [rule for rule in view.rules() if rule.market == "perp"]
     decoding = Decoding("binance", rules)
@@ -164,17 +176,18 @@ def emulated(seconds: int, rate: float, seed: int = 1) -> Recording:
                 reply = side.rest(output.base, output.path, output.query, clock.now())
                 take(Kind.ANSWER, name, answered(output, reply.status, reply.body))
 
+    clock.advance(SETTLE)
+    for _ in source.advance(clock.now()):
+        pass
     for name, session in decoding.sessions.items():
         parts = urlsplit(session.path)
         wires[name] = side.connect(session.base, parts.path, dict(parse_qsl(parts.query)), clock.now())
         take(Kind.CONNECTED, name, b"")
-    while clock.now() < START + seconds * SECOND:
+    while clock.now() < START + SETTLE + seconds * SECOND:
         clock.advance(STEP)
         now = clock.now()
         for _, event in source.advance(now):
             for name, wire in wires.items():
                 for frame in wire.event(event, now):  # type: ignore[arg-type]  # a seeded source plays records only
                     take(Kind.FRAME, name, frame)
-        if now % GRID == 0:
-            take(Kind.TICK, "", b"")
     return cut(rules, TODAY, entries)

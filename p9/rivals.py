@@ -243,9 +243,7 @@ def nautilus_trader(recording: Recording) -> Contestant:
                 book = books[diff.s]
                 book.apply_deltas(diff.parse_to_order_book_deltas(instrument_id=ids[diff.s], ts_init=0))
                 book.bids()[:TOP], book.asks()[:TOP]  # reading them is what is measured
-        best = {
-            symbol: (float(book.best_bid_price()), float(book.best_ask_price())) for symbol, book in books.items()
-        }
+        best = {symbol: (float(book.best_bid_price()), float(book.best_ask_price())) for symbol, book in books.items()}
         return Counted(trades, best)
 
     return run

@@ -12,7 +12,7 @@ from pipelines.plan import Part
 from pipelines.progress import Report, Step, tell
 from pipelines.sources.base import Blocked, Source, Unreachable, follow
 from warehouse.clock import SECOND, Clock
-from warehouse.errors import ConfigError, VenueError
+from warehouse.errors import ConfigError, RateLimited, VenueError
 from warehouse.instruments import Rules
 from warehouse.tables import Outcome
 from warehouse.venues import history
@@ -80,7 +80,7 @@ class Work:
         except (VenueError, ConfigError) as failure:
             error = str(failure)
             log.warning("part_failed", venue=part.venue, dataset=part.dataset, instrument=part.instrument, error=error)
-            if isinstance(failure, Unreachable | Blocked | ConfigError):
+            if isinstance(failure, Unreachable | Blocked | RateLimited | ConfigError):
                 self._stop = failure
         self._waiting.append(Fetched(part=part, started_at=began, answer=answer, error=error))
         self._done += error is None

@@ -19,6 +19,7 @@ T = TypeVar("T")
 
 ATTEMPTS = 6
 LONGEST_WAIT: Micros = 120 * SECOND
+"""A venue that wants a longer pause than this is left alone: the run ends there and says so."""
 
 
 class Unreachable(VenueError):
@@ -67,7 +68,7 @@ async def follow(walk: Generator[Fetch, object, T], source: Source) -> T:
 def backoff(attempt: int, error: VenueError, chance: random.Random) -> float:
     """Seconds before attempt `attempt + 1`: what the venue asked for, else doubling from half a second; with jitter."""
     if isinstance(error, RateLimited):
-        return min(error.retry_after_us, LONGEST_WAIT) / SECOND + chance.uniform(0.05, 0.5)
+        return error.retry_after_us / SECOND + chance.uniform(0.05, 0.5)
     return min(0.5 * 2.0**attempt, 20.0) * chance.uniform(0.5, 1.0)
 
 
@@ -78,7 +79,8 @@ async def patiently(ask: Asking, attempts: int = ATTEMPTS, chance: random.Random
         try:
             return await ask()
         except VenueError as error:
-            if not error.transient or attempt == attempts - 1:
+            banned = isinstance(error, RateLimited) and error.retry_after_us > LONGEST_WAIT
+            if not error.transient or banned or attempt == attempts - 1:
                 raise
             await asyncio.sleep(backoff(attempt, error, chance))
     raise AssertionError("at least one attempt")

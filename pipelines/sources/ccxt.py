@@ -116,7 +116,7 @@ class CcxtSource:
         except ccxt.BaseError as error:
             failure = explain(self._venue, error, _reply.get())
             if isinstance(failure, RateLimited):
-                await self._throttle.pause(limit, min(failure.retry_after_us, 2 * MINUTE))
+                await self._throttle.pause(limit, failure.retry_after_us)
             raise failure from error
         self._same_realm(_reply.get())
         return parsed

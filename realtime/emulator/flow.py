@@ -27,7 +27,7 @@ MARKET, LIMIT = 0.12, 0.62
 """Shares of market orders, and of market and limit orders together; the rest are cancellations."""
 
 LEAST, MOST = 210, 320
-"""Levels that a side keeps."""
+"""Levels that a side keeps at first."""
 
 MakeTrade = Callable[[Print], Trade]
 MakeCandle = Callable[[int, Bar, bool, Micros], Candle]
@@ -38,7 +38,7 @@ class Flow:
 
     `fair` gives the path in ticks at a time, `first_seq` the id of the first trade. The trades are kept in three flat
     arrays (`times`, `ticks`, `signed_lots`), the minute bars in `bars`, the forming one last. `flush` is the time from
-    one book update to the next, a divisor of a second.
+    one book update to the next, a divisor of a second; `least` and `most` are the levels that a side keeps.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class Flow:
         self.at = start
         self._next_event = start + self._random.expovariate(1.0) * self._gap
         self.flush = FLUSH
+        self.least, self.most = LEAST, MOST
         self._next_flush = start + FLUSH
         open_ = round(level)
         self.bars: list[Bar] = [Bar(open_, open_, open_, open_, 0, 0, 0, 0)]
@@ -193,11 +194,11 @@ class Flow:
         random, book = self._random, self.book
         side = BID if random.random() < 0.5 else ASK
         keys = book.keys[side]
-        if len(keys) < LEAST:
+        if len(keys) < self.least:
             deepest = keys[0] - 1 - int(random.expovariate(1.0) * self._spacing)
             book.add(side, deepest, self._resting())
             return
-        if len(keys) > MOST:
+        if len(keys) > self.most:
             key = keys[0]
         elif keys[-1] > (fair if side == BID else -fair):
             key = keys[-1]

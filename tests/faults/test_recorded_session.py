@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -61,6 +63,22 @@ async def test_real_frames_through_the_whole_chain(session: Bench) -> None:
         _lake_is_the_recording(session, INSTRUMENTS[market], truth)
         _context_is_as_recorded(session, symbol, INSTRUMENTS[market])
     _only_what_was_recorded(session)
+
+
+@pytest.mark.slow
+def test_the_demo_plays_the_session_and_expects_what_was_recorded(tmp_path: Path) -> None:
+    arguments = ["demo", "--seconds", "5", "--home", str(tmp_path / "home")]
+    for market in SYMBOLS:
+        arguments += ["--tape", str(journal(market, tmp_path))]
+    for folder in history():
+        arguments += ["--history", folder]
+    done = subprocess.run([sys.executable, "-m", "p9", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert "emulated from 2 tapes: binance" in done.stdout
+    assert "all promises held" in done.stdout
+    for (name, frame), count in CANDLES.items():
+        row = next(line for line in done.stdout.splitlines() if f" {name} " in line and f" {frame} " in line)
+        assert row.count(f" {count} ") == 2
 
 
 def _published(session: Bench) -> int:
