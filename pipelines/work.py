@@ -114,5 +114,5 @@ class Work:
             seconds=seconds,
             notes=notes,
             error=error,
-            reachable=self._stop is None,
+            reachable=self._stop is None or self._done > 0,
         )
