@@ -74,13 +74,18 @@ def receipt(accounts: dict[str, Account]) -> Receipt:
 class Stamp:
     """Gives each channel's messages their `prev`: the `seq` sent before.
 
-    The first message of a channel states `seq - 1`: whoever received something older sees the hole.
+    The first message a sink is offered on a channel counts as following the one before: whoever received something
+    older sees the hole.
     """
 
     __slots__ = ("_sent",)
 
     def __init__(self) -> None:
         self._sent: dict[str, tuple[int, int]] = {}
+
+    def begin(self, message: Message) -> None:
+        """The first message offered on its channel."""
+        self._sent[message.channel] = (message.epoch, message.seq - 1)
 
     def prev(self, message: Message) -> int:
         """`prev` of this message, which is now the last one sent."""

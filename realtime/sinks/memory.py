@@ -32,7 +32,10 @@ class MemorySink:
 
     def put(self, batch: Sequence[Message]) -> None:
         for message in batch:
-            account = self._accounts.setdefault(message.channel, Account())
+            account = self._accounts.get(message.channel)
+            if account is None:
+                account = self._accounts[message.channel] = Account()
+                self._stamp.begin(message)
             account.produced += 1
             key = (message.channel, message.epoch, message.seq)
             if message.delivery == "state":

@@ -156,6 +156,7 @@ class RedisSink:
             account = accounts.get(message.channel)
             if account is None:
                 account = accounts[message.channel] = Account()
+                self._stamp.begin(message)
             account.produced += 1
             self._enqueue(unsent, _Flight(message, b""))
         if len(unsent) > self._held:
