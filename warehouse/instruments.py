@@ -9,6 +9,7 @@ prices become integer ticks, wire sizes integer lots, and back, each with a sing
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
 from typing import Literal
@@ -90,6 +91,23 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         return _grid(self.tick, self.lot, self.contract_value)
 
 
+class Remembered(dict[float, int]):
+    """A pure function of a float, computed once per argument: look-ups cost a tenth. Forgets all when large."""
+
+    __slots__ = ("_compute",)
+
+    def __init__(self, compute: Callable[[float], int]) -> None:
+        super().__init__()
+        self._compute = compute
+
+    def __missing__(self, number: float) -> int:
+        whole = self._compute(number)
+        if len(self) > 65_536:
+            self.clear()
+        self[number] = whole
+        return whole
+
+
 class Grid:
     """Exact conversion between a venue's numbers and integers.
 
@@ -101,6 +119,7 @@ class Grid:
     __slots__ = (
         "lot",
         "lot_inv",
+        "lots_of",
         "notional_den",
         "notional_num",
         "size_den",
@@ -109,6 +128,7 @@ class Grid:
         "tick_den",
         "tick_inv",
         "tick_num",
+        "ticks_of",
     )
 
     def __init__(self, tick: str, lot: str, contract_value: str = "1") -> None:
@@ -122,6 +142,7 @@ class Grid:
         self.size_num, self.size_den = base.numerator, base.denominator
         self.tick_inv = float(1 / step)
         self.lot_inv = float(1 / unit)
+        self.ticks_of, self.lots_of = Remembered(self.ticks), Remembered(self.lots)
         value = step * base
         self.notional_num, self.notional_den = value.numerator, value.denominator
 

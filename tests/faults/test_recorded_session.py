@@ -137,7 +137,7 @@ def _context_is_as_recorded(session: Bench, symbol: str, instrument: str) -> Non
     assert isinstance(newest, bytes)
     fused = msgspec.json.decode(newest)
     assert fused["candles"]["1h"]["open"] is None
-    assert fused["reasons"]["distances.atr"] == "NO_HISTORY"
+    assert fused["reasons"]["atr"] == "NO_HISTORY"
 
 
 def _only_what_was_recorded(session: Bench) -> None:
