@@ -8,15 +8,15 @@ from pathlib import Path
 
 import msgspec
 
-from p9.textframes import BARE, Row, rows
+from p9.textframes import Row, rows
 from p9.textframes import rules as rules_of
 from realtime.decoding import Decoding, answered
 from realtime.tape import SEALED, read_segments
-from warehouse.clock import Micros
+from warehouse.clock import DAY, SECOND, Micros
 from warehouse.errors import ConfigError
 from warehouse.instruments import Market
 from warehouse.journal import HEADER_MAGIC, Entry, Kind
-from warehouse.records import Connected, Record, Undecodable
+from warehouse.records import Connected, Record, SequenceGap, Undecodable
 from warehouse.venues.base import Dialect, Fetch, Output
 
 NOTHING = {
@@ -25,6 +25,9 @@ NOTHING = {
     "bybit": b'{"retCode":0,"retMsg":"OK","result":{"list":[]},"time":0}',
 }
 """A venue's answer without a row: a hole in the file stays one."""
+
+PATIENCE = 600
+"""Seconds that pass behind a hole before a session is left waiting."""
 
 ROUNDS = 8
 """Answers given in a row before a session is left waiting."""
@@ -72,6 +75,7 @@ class _Reader:
         self._asked: dict[str, tuple[str, Fetch]] = {}
         self._recorded = False
         self._book: bytes | None = None
+        self._open: dict[tuple[str, str, Micros, int | None], SequenceGap] = {}
 
     def read(self, found: list[Row]) -> Iterator[Record]:
         self._recorded = any(_is_snapshot(row) for row in found)
@@ -100,7 +104,17 @@ class _Reader:
                 if readable and row.stream:
                     self._own[row.stream] = name
                 yield from self._obey(outputs, row, 0)
+                yield from self._settle(row)
                 return
+
+    def _settle(self, row: Row) -> Iterator[Record]:
+        """While a hole is open, let time pass: nobody will ever answer better than now."""
+        at = row.ts_recv
+        for _ in range(PATIENCE):
+            if not self._open:
+                return
+            at += SECOND
+            yield from self._feed(Entry(at, "", int(Kind.TICK), b""), row)
 
     def _feed(self, entry: Entry, row: Row, round_: int = 0) -> Iterator[Record]:
         yield from self._obey(self._decoding.feed(entry), row, round_)
@@ -108,6 +122,8 @@ class _Reader:
     def _obey(self, outputs: object, row: Row, round_: int) -> Iterator[Record]:
         pairs: list[tuple[str, Output]] = list(outputs)  # type: ignore[call-overload]
         for name, output in pairs:
+            if isinstance(output, SequenceGap):
+                self._watch(output)
             if isinstance(output, Record):
                 if not isinstance(output, Connected) and not (self._invented(output) and round_):
                     yield output
@@ -116,6 +132,13 @@ class _Reader:
                 if body is not None:
                     entry = Entry(row.ts_recv, name, int(Kind.ANSWER), answered(output, 200, body))
                     yield from self._feed(entry, row, round_ + 1)
+
+    def _watch(self, gap: SequenceGap) -> None:
+        key = (gap.instrument, gap.stream, gap.opened_at, gap.from_id)
+        if gap.state == "open":
+            self._open[key] = gap
+        else:
+            self._open.pop(key, None)
 
     def _invented(self, record: Record) -> bool:
         """The empty book from which a file without a snapshot begins is ours, not the venue's."""
@@ -147,6 +170,6 @@ def line(record: Record) -> bytes:
     fields: dict[str, object] = {"record": UPPER.sub("_", type(record).__name__).lower()}
     fields.update(msgspec.to_builtins(record))
     for name in ("ts_recv", "ts_event"):
-        if fields[name] == BARE:
+        if getattr(record, name) < DAY:
             fields[name] = None
     return msgspec.json.encode(fields)
