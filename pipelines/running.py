@@ -21,6 +21,7 @@ def run(
 
     Raises ConfigError for a choice that the settings do not know. What a venue refuses is in the reports.
     """
+    scope.check(settings)
     prefect_env.prepare(settings.home)
     warm = Thread(target=_import_heavy, daemon=True)
     warm.start()
@@ -45,11 +46,10 @@ def judge(
     progress: Callable[[Step], None] | None = None,
 ) -> list[Report]:
     """Recompute structure and context documents; one report per venue. Raises ConfigError for an unknown choice."""
+    scope.check(settings)
     prefect_env.prepare(settings.home)
     from pipelines.flows.structure import structure
 
-    for venue in scope.chosen(settings):
-        scope.listings(settings, venue)
     token = listener.set(progress)
     try:
         return structure(settings, scope)

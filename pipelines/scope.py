@@ -41,6 +41,14 @@ class Scope(BaseModel):
             )
         return [each for each in known if not wanted or each.instrument in wanted or each.base in wanted]
 
+    def check(self, settings: Settings) -> None:
+        """Raises ConfigError for any choice that the settings do not know, before anything is asked of a venue."""
+        for venue in self.chosen(settings):
+            self.listings(settings, venue)
+        self.frames(settings)
+        if self.since is not None and self.until is not None and self.until <= self.since:
+            raise ConfigError("the asked range ends before it starts: --until must be later than --since")
+
     def frames(self, settings: Settings) -> tuple[str, ...]:
         """The timeframes. Raises ConfigError for an unknown one."""
         if unknown := [name for name in self.timeframes if name not in TIMEFRAMES]:

@@ -43,9 +43,7 @@ def backfill(
     if unknown := [name for name in datasets if name not in ALL]:
         raise ConfigError(f"unknown dataset {', '.join(unknown)}; known: {', '.join(ALL)}, all")
     venues = scope.chosen(settings)
-    for venue in venues:
-        scope.listings(settings, venue)
-    scope.frames(settings)
+    scope.check(settings)
     reports = results([load_reference.submit(settings, venue, scope) for venue in venues])
     reachable = [report.venue for report in reports if report.reachable]
     futures = [
