@@ -38,6 +38,9 @@ GRID: Micros = 100_000
 
 STATE_VERSION = 1
 
+FRAME, TICK = int(Kind.FRAME), int(Kind.TICK)
+"""Kinds of the hot path as bare integers, which compare three times as fast."""
+
 __all__ = ["Engine", "EngineConfig", "Produced"]
 
 
@@ -142,21 +145,21 @@ class Engine:
         sessions, instruments = self._decoding.sessions, self.instruments
         self.next_seq = first_seq + len(entries)
         for entry in entries:
-            if entry.kind == Kind.FRAME:
+            if entry.kind == FRAME:
                 session = sessions.get(entry.source)
                 if session is None:
                     continue
                 for output in session.receive(entry.payload, entry.ts_recv):
                     kind = type(output)
-                    if kind is Trade:
+                    if kind is BestQuote:
+                        instruments[output.instrument].best_quote(output, entry.source)  # type: ignore[union-attr,arg-type]
+                    elif kind is Trade:
                         instruments[output.instrument].trade(output, entry.source, messages)  # type: ignore[union-attr,arg-type]
                     elif kind is BookUpdate:
                         instruments[output.instrument].book_update(output, entry.source)  # type: ignore[union-attr,arg-type]
-                    elif kind is BestQuote:
-                        instruments[output.instrument].best_quote(output, entry.source)  # type: ignore[union-attr,arg-type]
                     else:
                         self._take(entry.source, output, entry.ts_recv, produced)
-            elif entry.kind == Kind.TICK:
+            elif entry.kind == TICK:
                 for name, output in self._decoding.feed(entry):
                     self._take(name, output, entry.ts_recv, produced)
                 self._tick(entry.ts_recv, messages)

@@ -76,17 +76,17 @@ class Outlet:
         """
         self.seq = seq = self.seq + 1
         kind = delivery or self.delivery
-        tail = b',"ts_event":%d,"ts_recv":%d,"complete":%b,"reasons":%b,"context_as_of":%b%b%b' % (
-            ts_event,
-            ts_recv,
-            b"true" if complete else b"false",
-            reasons,
-            NULL if context_as_of is None else b"%d" % context_as_of,
-            self._between,
-            payload[1:],
-        )
+        said = f',"ts_event":{ts_event},"ts_recv":{ts_recv},"complete":{"true" if complete else "false"},"reasons":'
+        as_of = NULL if context_as_of is None else b"%d" % context_as_of
+        tail = b"".join((said.encode(), reasons, b',"context_as_of":', as_of, self._between, payload[1:]))
         stored = kind == "state" if keep is None else keep
         return Message(self.channel, kind, self.epoch, seq, ts_recv, stored, b"%b%d" % (self._head, seq), tail)
+
+    def spoken(self, tail: bytes, ts_recv: Micros) -> Message:
+        """The next message, of a JSON object that holds the envelope too, from `ts_event` on. Nothing of it is kept."""
+        self.seq = seq = self.seq + 1
+        head = b"%b%d" % (self._head, seq)
+        return Message(self.channel, self.delivery, self.epoch, seq, ts_recv, False, head, b"," + tail[1:])
 
     def fields(
         self,

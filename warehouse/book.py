@@ -1,14 +1,15 @@
-"""One instrument's order book: sizes by price, sorted when somebody looks.
+"""One instrument's order book: sizes by price, and the best prices of each side in order.
 
-A diff costs dictionary writes only. Prices and sizes stay the venue's floats (equal text, equal key); what is read
-becomes integer ticks and lots on the instrument's grid.
+A diff costs dictionary writes, and a place in a short list for the levels near the top; what is read costs look-ups.
+Prices and sizes stay the venue's floats (equal text, equal key); what is read becomes integer ticks and lots on the
+instrument's grid.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping
-from operator import sub
+from math import inf
 from typing import cast
 
 from warehouse.clock import Micros
@@ -19,7 +20,7 @@ from warehouse.records import BookUpdate, Level
 
 __all__ = ["Book", "BookTop"]
 
-_UNREAD = 4096  # changes kept for a book that nobody reads
+_NEAR = 128  # best prices that a side keeps in order, give or take as many
 
 
 class Book:
@@ -36,13 +37,13 @@ class Book:
         self.why = "no snapshot yet"
         self.update_id = 0
         self.ts_event: Micros = 0
-        self._bids = _Side()
-        self._asks = _Side()
+        self._bids = _Side(-1.0)
+        self._asks = _Side(1.0)
 
     def apply(self, update: BookUpdate) -> bool:
         """Take over new absolute sizes; 0 removes a level. False: ignored, for the book waits for a snapshot."""
         if update.snapshot:
-            self._bids, self._asks = _Side(update.bids), _Side(update.asks)
+            self._bids, self._asks = _Side(-1.0, update.bids), _Side(1.0, update.asks)
             self.valid = True
             self.why = ""
         elif not self.valid:
@@ -58,7 +59,7 @@ class Book:
         """Nothing may be read until the next snapshot."""
         self.valid = False
         self.why = why
-        self._bids, self._asks = _Side(), _Side()
+        self._bids, self._asks = _Side(-1.0), _Side(1.0)
 
     def __len__(self) -> int:
         """Number of levels on both sides."""
@@ -66,8 +67,8 @@ class Book:
 
     def best(self) -> tuple[Level | None, Level | None]:
         """Best bid and ask as (price, wire size); None for an empty side."""
-        bids, asks = self._bids.prices(), self._asks.prices()
-        bid = (bids[-1], self._bids.sizes[bids[-1]]) if bids else None
+        bids, asks = self._bids.best(1), self._asks.best(1)
+        bid = (bids[0], self._bids.sizes[bids[0]]) if bids else None
         ask = (asks[0], self._asks.sizes[asks[0]]) if asks else None
         return bid, ask
 
@@ -84,8 +85,11 @@ class Book:
         """
         if not self.valid:
             return BookTop([], [], [], [], Reason.GAP)
-        bid_ticks, bid_lots = self._integers(self._bids.prices()[: -n - 1 : -1], self._bids.sizes)
-        ask_ticks, ask_lots = self._integers(self._asks.prices()[:n], self._asks.sizes)
+        ticks, lots = self.grid.ticks_of.__getitem__, self.grid.lots_of.__getitem__
+        bids, asks = self._bids.best(n), self._asks.best(n)
+        bid_ticks, ask_ticks = list(map(ticks, bids)), list(map(ticks, asks))
+        bid_lots = list(map(lots, map(self._bids.sizes.__getitem__, bids)))
+        ask_lots = list(map(lots, map(self._asks.sizes.__getitem__, asks)))
         reason = None
         if not bid_ticks or not ask_ticks:
             reason = Reason.ONE_SIDED
@@ -93,23 +97,9 @@ class Book:
             reason = Reason.CROSSED
         return BookTop(bid_ticks, bid_lots, ask_ticks, ask_lots, reason)
 
-    def _integers(self, prices: list[float], sizes: dict[float, float]) -> tuple[list[int], list[int]]:
-        grid = self.grid
-        tick_inv, lot_inv = grid.tick_inv, grid.lot_inv
-        raw_ticks = [price * tick_inv for price in prices]
-        raw_lots = [sizes[price] * lot_inv for price in prices]
-        ticks, lots = list(map(round, raw_ticks)), list(map(round, raw_lots))
-        if prices and max(map(abs, map(sub, raw_ticks + raw_lots, ticks + lots))) > 1e-4:
-            return [grid.ticks(price) for price in prices], [grid.lots(sizes[price]) for price in prices]
-        return ticks, lots
-
     def levels(self) -> tuple[list[Level], list[Level]]:
         """All bids and asks as (price, wire size), best first."""
-        bids, asks = self._bids, self._asks
-        return (
-            [(price, bids.sizes[price]) for price in reversed(bids.prices())],
-            [(price, asks.sizes[price]) for price in asks.prices()],
-        )
+        return sorted(self._bids.sizes.items(), reverse=True), sorted(self._asks.sizes.items())
 
     def state(self) -> dict[str, object]:
         """All of it as JSON-able values."""
@@ -129,50 +119,54 @@ class Book:
         self.why = str(state["why"])
         self.update_id = cast("int", state["update_id"])
         self.ts_event = cast("int", state["ts_event"])
-        self._bids = _Side((float(price), float(size)) for price, size in cast("list[Level]", state["bids"]))
-        self._asks = _Side((float(price), float(size)) for price, size in cast("list[Level]", state["asks"]))
+        self._bids = _Side(-1.0, ((float(price), float(size)) for price, size in cast("list[Level]", state["bids"])))
+        self._asks = _Side(1.0, ((float(price), float(size)) for price, size in cast("list[Level]", state["asks"])))
 
 
 class _Side:
-    """Sizes by price; the sorted prices are mended on read, by what came and went since the last one."""
+    """Sizes by price. `_near` holds the best prices times `sign`, ascending: all that are not beyond `_bound`."""
 
-    __slots__ = ("_changed", "_prices", "sizes")
+    __slots__ = ("_bound", "_near", "_sign", "sizes")
 
-    def __init__(self, levels: Iterable[Level] = ()) -> None:
+    def __init__(self, sign: float, levels: Iterable[Level] = ()) -> None:
         self.sizes = {price: size for price, size in levels if size > 0.0}
-        self._prices = sorted(self.sizes)
-        self._changed: list[float] = []
+        self._sign = sign
+        self._look(_NEAR)
+
+    def _look(self, n: int) -> None:
+        """Order anew, the best `n` at least."""
+        sign = self._sign
+        near = sorted([price * sign for price in self.sizes])
+        self._bound = inf
+        if len(near) > 2 * n:
+            del near[n:]
+            self._bound = near[-1]
+        self._near = near
 
     def write(self, levels: list[Level]) -> None:
-        sizes, changed = self.sizes, self._changed
+        """Take over new sizes."""
+        sizes, near, sign, bound = self.sizes, self._near, self._sign, self._bound
         known = len(sizes)
         for price, size in levels:
             if size > 0.0:
                 sizes[price] = size
                 if len(sizes) != known:
                     known += 1
-                    changed.append(price)
+                    key = price * sign
+                    if key <= bound:
+                        insort(near, key)
             elif sizes.pop(price, None) is not None:
                 known -= 1
-                changed.append(price)
-        if len(changed) > _UNREAD:
-            self.prices()
+                key = price * sign
+                if key <= bound:
+                    del near[bisect_left(near, key)]
+        if len(near) > 2 * _NEAR:
+            del near[_NEAR:]
+            self._bound = near[-1]
 
-    def prices(self) -> list[float]:
-        """All prices, ascending."""
-        changed, prices = self._changed, self._prices
-        if not changed:
-            return prices
-        if len(changed) * 4 > len(prices):
-            prices = self._prices = sorted(self.sizes)
-        else:
-            for price in changed:
-                at = bisect_left(prices, price)
-                listed = at < len(prices) and prices[at] == price
-                if price in self.sizes:
-                    if not listed:
-                        prices.insert(at, price)
-                elif listed:
-                    del prices[at]
-        self._changed = []
-        return prices
+    def best(self, n: int) -> list[float]:
+        """The best `n` prices, best first; fewer where there are fewer."""
+        if len(self._near) < n and self._bound != inf:
+            self._look(max(n, _NEAR))
+        sign = self._sign
+        return [key * sign for key in self._near[:n]]

@@ -38,13 +38,13 @@ class Priceless(ValueError):
 
 def aggregates(rules: Rules, origin: Origin = "stream") -> Callable[[wire.AggTrade, Micros], Trade]:
     """A reader of `aggTrade`: fills of one taker order at one price. Raises Priceless, and ValueError off the grid."""
-    instrument, ticks, lots = rules.instrument, rules.grid.ticks, rules.grid.lots
+    instrument, ticks, lots = rules.instrument, rules.grid.ticks_of, rules.grid.lots_of
 
     def read(row: wire.AggTrade, ts_recv: Micros) -> Trade:
         price, size, number = row.p, row.q, row.a
         if row.f < 0:
             raise Priceless(number, row.T * 1000, "placeholder without a trade")
-        whole = lots(size)
+        whole = lots[size]
         if not whole:
             raise ValueError(f"trade {number} has no size")
         return Trade(
@@ -57,7 +57,7 @@ def aggregates(rules: Rules, origin: Origin = "stream") -> Callable[[wire.AggTra
             price=price,
             size=size,
             taker_side="sell" if row.m else "buy",
-            ticks=ticks(price),
+            ticks=ticks[price],
             lots=whole,
             rpi=row.nq == 0.0,
             first_fill=row.f,
@@ -72,14 +72,14 @@ def fills(rules: Rules) -> Callable[[wire.RawTrade, Micros], Trade]:
     """A reader of `@trade`: one fill; `X` other than MARKET is off-market. Raises Priceless, and ValueError off the
     grid.
     """
-    instrument, ticks, lots = rules.instrument, rules.grid.ticks, rules.grid.lots
+    instrument, ticks, lots = rules.instrument, rules.grid.ticks_of, rules.grid.lots_of
 
     def read(row: wire.RawTrade, ts_recv: Micros) -> Trade:
         price, size, number = row.p, row.q, row.t
         off_market = row.X != "MARKET"
         if off_market and (price == 0.0 or size == 0.0):
             raise Priceless(number, row.T * 1000, f"print of kind {row.X} without a price")
-        whole = lots(size)
+        whole = lots[size]
         if not whole:
             raise ValueError(f"trade {number} has no size")
         return Trade(
@@ -92,7 +92,7 @@ def fills(rules: Rules) -> Callable[[wire.RawTrade, Micros], Trade]:
             price=price,
             size=size,
             taker_side="sell" if row.m else "buy",
-            ticks=ticks(price),
+            ticks=ticks[price],
             lots=whole,
             kind="off_market" if off_market else "market",
         )
@@ -102,12 +102,12 @@ def fills(rules: Rules) -> Callable[[wire.RawTrade, Micros], Trade]:
 
 def historical(rules: Rules) -> Callable[[wire.HistoricalTrade, Micros], Trade]:
     """A reader of `historicalTrades`: one fill, from REST. Raises Priceless, and ValueError off the grid."""
-    instrument, ticks, lots = rules.instrument, rules.grid.ticks, rules.grid.lots
+    instrument, ticks, lots = rules.instrument, rules.grid.ticks_of, rules.grid.lots_of
 
     def read(row: wire.HistoricalTrade, ts_recv: Micros) -> Trade:
         if row.price == 0.0 and row.qty == 0.0:
             raise Priceless(row.id, row.time * 1000, "print without a price")
-        whole = lots(row.qty)
+        whole = lots[row.qty]
         if not whole:
             raise ValueError(f"trade {row.id} has no size")
         return Trade(
@@ -120,7 +120,7 @@ def historical(rules: Rules) -> Callable[[wire.HistoricalTrade, Micros], Trade]:
             price=row.price,
             size=row.qty,
             taker_side="sell" if row.isBuyerMaker else "buy",
-            ticks=ticks(row.price),
+            ticks=ticks[row.price],
             lots=whole,
             rpi=row.isRPITrade,
             origin="rest",
@@ -141,12 +141,13 @@ def numbered(read: Callable[[T, Micros], Trade], rows: Sequence[T], now: Micros)
     return found
 
 
-def quotes(rules: Rules) -> Callable[[wire.BookTicker, Micros], BestQuote]:
-    """A reader of `bookTicker`. Spot states no time: its `ts_event` is `ts_recv`."""
-    instrument = rules.instrument
+def quotes(rules: Rules) -> Callable[[bytes, Micros], tuple[BestQuote]]:
+    """A reader of frames of `bookTicker`, most of all there are. Spot states no time: its `ts_event` is `ts_recv`."""
+    instrument, parse = rules.instrument, reader(wire.Frame[wire.BookTicker])
 
-    def read(row: wire.BookTicker, ts_recv: Micros) -> BestQuote:
-        return BestQuote(
+    def read(frame: bytes, ts_recv: Micros) -> tuple[BestQuote]:
+        row = parse(frame).data
+        quote = BestQuote(
             venue=VENUE,
             instrument=instrument,
             ts_event=row.T * 1000 or ts_recv,
@@ -157,6 +158,7 @@ def quotes(rules: Rules) -> Callable[[wire.BookTicker, Micros], BestQuote]:
             best_ask_size=row.A,
             update_id=row.u,
         )
+        return (quote,)
 
     return read
 

@@ -104,8 +104,7 @@ class BinanceSession:
             chain = self._trades[rule.instrument] = TradeChain(rule, raw=name == "trade")
             return chain.receive
         if name == "bookTicker":
-            quote, parse_quote = decode.quotes(rule), decode.reader(wire.Frame[wire.BookTicker])
-            return lambda frame, ts_recv: (quote(parse_quote(frame).data, ts_recv),)
+            return decode.quotes(rule)
         if name.startswith("depth"):
             feed = self._depth[rule.instrument] = DepthFeed(rule, self.name)
             return feed.receive
