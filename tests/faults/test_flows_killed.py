@@ -35,7 +35,7 @@ async def killed_at(here: Bench, table: str, *arguments: str) -> bool:
     """Start a command and kill it as soon as it has begun to write a table; whether it was still running."""
     written = Path(here.settings.lake_root) / table / "_delta_log"
     process = await here.p9(*arguments)
-    while process.returncode is None and not written.exists():
+    while process.returncode is None and not written.exists():  # noqa: ASYNC110 another process writes it
         await asyncio.sleep(0.01)
     running = process.returncode is None
     if running:
