@@ -1,10 +1,8 @@
 """What the market says, in one vocabulary for three venues.
 
 All records carry `venue`, `instrument` (`BTC-USDT-PERP`), `ts_event` (the venue's clock) and `ts_recv` (ours, 0 for
-bare frames without one),
-both int microseconds UTC. Prices are quote per base, sizes base units (never contracts), rates fractions. What goes
-wrong in the
-stream is a record too, met in order.
+bare frames without one), both int microseconds UTC. Prices are quote per base, sizes base units (never contracts),
+rates fractions. What goes wrong in the stream is a record too, met in order.
 """
 
 from __future__ import annotations
@@ -107,10 +105,10 @@ class Candle(Record, frozen=True, kw_only=True, gc=False):
 
 
 class FundingRate(Record, frozen=True, kw_only=True, gc=False):
-    """A funding rate as a fraction per interval. `settled` rates have `ts_event` = settlement time, rounded to the
-    second.
+    """A funding rate as a fraction per interval.
 
-    `interval_us`, `next_funding_at` and `mark_price` are None where the source does not carry them.
+    `settled` rates have `ts_event` = settlement time, rounded to the second; others accrue, and settle at
+    `next_funding_at`. `interval_us`, `next_funding_at` and `mark_price` are None where the source does not carry them.
     """
 
     funding_rate: float
@@ -118,6 +116,112 @@ class FundingRate(Record, frozen=True, kw_only=True, gc=False):
     interval_us: Micros | None = None
     next_funding_at: Micros | None = None
     mark_price: float | None = None
+    origin: Origin = "stream"
+
+
+LiquidatedSide = Literal["long", "short"]
+PriceBasis = Literal["fill", "bankruptcy"]
+
+
+class Liquidation(Record, frozen=True, kw_only=True, gc=False):
+    """A forced close. `liquidated_side` is the position that was closed, on all venues; `size` in base units.
+
+    `price` is what `price_basis` says: the average fill (Binance) or the bankruptcy price (Bybit, OKX). `sampled`: the
+    feed shows at most one a second and instrument, so that sums are lower bounds (Binance, OKX). `nth` tells equal
+    ones of one frame apart, counted from 0.
+    """
+
+    liquidated_side: LiquidatedSide
+    price: float
+    size: float
+    ticks: int | None
+    lots: int
+    price_basis: PriceBasis
+    sampled: bool
+    nth: int = 0
+    origin: Origin = "stream"
+
+
+class MarkPrice(Record, frozen=True, kw_only=True, gc=False):
+    """Mark and index price of a perpetual, each None where this message does not carry it (OKX sends them apart)."""
+
+    mark_price: float | None
+    index_price: float | None
+    origin: Origin = "stream"
+
+
+class OpenInterest(Record, frozen=True, kw_only=True, gc=False):
+    """Open contracts of a perpetual, **one side**, in base units (Bybit's two-sided figure is halved).
+
+    `open_interest_quote` is the venue's own value in quote units, None where it gives none. `period_us` is 0 for a
+    reading of now, else the span of the venue's history row that ends at `ts_event`.
+    """
+
+    open_interest: float
+    open_interest_quote: float | None
+    period_us: Micros = 0
+    origin: Origin = "stream"
+
+
+class InsuranceFund(Record, frozen=True, kw_only=True, gc=False):
+    """Balance of one insurance pool of a venue, in units of `asset`; `instrument` is empty.
+
+    `pool` names it in the venue's words: the symbols that share it, joined by commas and sorted, or the family.
+    `balance_usd` is None where the venue gives no value.
+    """
+
+    pool: str
+    asset: str
+    balance: float
+    balance_usd: float | None
+    origin: Origin = "stream"
+
+
+class Ticker(Record, frozen=True, kw_only=True, gc=False):
+    """Statistics of the last 24 hours, rolling: prices in quote per base, `volume` in base, `quote_volume` in quote.
+
+    `trade_count` is None where the venue does not count (Bybit, OKX).
+    """
+
+    last_price: float
+    open: float
+    high: float
+    low: float
+    volume: float
+    quote_volume: float
+    trade_count: int | None = None
+    origin: Origin = "stream"
+
+
+TradingState = Literal["trading", "halted", "pre_launch", "delisted"]
+
+
+class InstrumentStatus(Record, frozen=True, kw_only=True, gc=False):
+    """An instrument's state of trading. `code` is the venue's own word for it.
+
+    `delisting_at` is when trading will end or has ended, None while the venue announces no end.
+    """
+
+    state: TradingState
+    code: str
+    listed_at: Micros | None = None
+    delisting_at: Micros | None = None
+    origin: Origin = "stream"
+
+
+VenueState = Literal["ok", "maintenance", "announced"]
+
+
+class VenueStatus(Record, frozen=True, kw_only=True, gc=False):
+    """The venue as a whole; `instrument` is empty. `announced`: a maintenance from `from_ts` to `to_ts` lies ahead.
+
+    `from_ts` and `to_ts` are None where the venue does not say.
+    """
+
+    state: VenueState
+    words: str
+    from_ts: Micros | None = None
+    to_ts: Micros | None = None
     origin: Origin = "stream"
 
 
