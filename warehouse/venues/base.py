@@ -17,9 +17,25 @@ import msgspec
 
 from warehouse.clock import Micros
 from warehouse.instruments import Market, Rules
-from warehouse.records import BookUpdate, Candle, FundingRate, Record, Trade
+from warehouse.records import (
+    BookUpdate,
+    Candle,
+    FundingRate,
+    InstrumentStatus,
+    InsuranceFund,
+    MarkPrice,
+    OpenInterest,
+    Record,
+    Ticker,
+    Trade,
+)
 
-Purpose = Literal["book", "trades", "candles", "funding", "instruments", "time"]
+Purpose = Literal[
+    "book", "trades", "candles", "funding", "instruments", "time",
+    "mark_price", "open_interest", "insurance", "ticker", "status", "calendar",
+]  # fmt: skip
+
+MarkKind = Literal["mark", "index"]
 
 
 class Send(msgspec.Struct, frozen=True):
@@ -164,6 +180,41 @@ class MarketView(Protocol):
         self, instrument: str, start: Micros, end: Micros, limit: int, newest: bool, /
     ) -> list[FundingRate]: ...
 
+    # What follows is of perpetuals, but `ticker` and `status`. None or nothing: this market does not know it (a tape).
+
+    def funding_now(self, instrument: str, /) -> FundingRate | None:
+        """The accruing rate, with its interval and next settlement."""
+        ...
+
+    def mark_price(self, instrument: str, /) -> MarkPrice | None:
+        """Mark and index price now."""
+        ...
+
+    def mark_candles(
+        self,
+        instrument: str,
+        kind: MarkKind,
+        timeframe: str,
+        start: Micros,
+        end: Micros,
+        limit: int,
+        newest: bool,
+        /,
+    ) -> list[Candle]:
+        """Candles of the mark or index price, with volumes of 0. The open one is included, with `closed=False`."""
+        ...
+
+    def open_interest_now(self, instrument: str, /) -> OpenInterest | None: ...
+    def open_interest(
+        self, instrument: str, period: Micros, start: Micros, end: Micros, limit: int, newest: bool, /
+    ) -> list[OpenInterest]:
+        """Readings at the ends of periods."""
+        ...
+
+    def insurance(self) -> list[InsuranceFund]: ...
+    def ticker(self, instrument: str, /) -> Ticker | None: ...
+    def status(self, instrument: str, /) -> InstrumentStatus: ...
+
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """An HTTP reply of an emulated venue."""
@@ -221,3 +272,33 @@ class HistoryModule(Protocol):
     def candles(self, rules: Rules, timeframe: str, start: Micros, end: Micros, now: Micros) -> Walk: ...
     def trades(self, rules: Rules, start: Micros, end: Micros, now: Micros) -> Walk: ...
     def funding(self, rules: Rules, start: Micros, end: Micros, now: Micros) -> Walk: ...
+
+    # A venue that does not serve one of these answers with nothing and a note that says why.
+
+    def mark_candles(
+        self, rules: Rules, kind: MarkKind, timeframe: str, start: Micros, end: Micros, now: Micros
+    ) -> Walk:
+        """Candles of the mark or index price that open in `[start, end)`, with volumes of 0."""
+        ...
+
+    def open_interest(self, rules: Rules, period: str, start: Micros, end: Micros, now: Micros) -> Walk:
+        """`OpenInterest` at the ends of periods (`5m`, spelled like a timeframe) that lie in `[start, end)`."""
+        ...
+
+    def insurance(self, now: Micros) -> Walk:
+        """`InsuranceFund` of every pool, as published now."""
+        ...
+
+    def statuses(self, instruments: Sequence[str], now: Micros) -> Walk:
+        """An `InstrumentStatus` for each of these that the venue lists."""
+        ...
+
+    def calendar(self, now: Micros) -> Walk:
+        """Listings and delistings ahead: `InstrumentStatus` where the venue gives dates per instrument, else
+        `VenueNotice` with the code `listing` or `delisting`, the headline in `words`, published at `ts_event`.
+        """
+        ...
+
+    def book(self, rules: Rules, now: Micros) -> Walk:
+        """One `BookUpdate` snapshot, up to 1000 levels a side."""
+        ...

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
+from tests.kit.derivatives import Derivatives, Listed
 from warehouse.clock import MINUTE, SECOND, Micros
 from warehouse.instruments import Rules
 from warehouse.records import BookUpdate, Candle, FundingRate, Record, Trade
@@ -73,7 +74,7 @@ def update(rules: Rules, previous: int, final: int, at: Micros, size: float = 1.
     )
 
 
-class ListedMarket:
+class ListedMarket(Derivatives):
     """A `MarketView` over lists."""
 
     def __init__(self, *rules: Rules) -> None:
@@ -83,6 +84,7 @@ class ListedMarket:
         self.all_candles: list[Candle] = []
         self.all_funding: list[FundingRate] = []
         self.update_id = 1000
+        self.listed = Listed()
 
     def now(self) -> Micros:
         return self.at

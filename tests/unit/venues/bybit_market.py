@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from tests.kit.derivatives import Derivatives, Listed
 from warehouse.clock import DAY, HOUR, Micros
 from warehouse.instruments import Rules, timeframe_us
 from warehouse.records import BestQuote, BookUpdate, Candle, FundingRate, Level, Record, Trade
@@ -45,7 +46,7 @@ def session(market: str, *streams: str, at: Micros | None = None, rules: Sequenc
     return found
 
 
-class Market(msgspec.Struct):
+class Market(Derivatives, msgspec.Struct):
     """A `MarketView` over lists; `trade`, `update` and `quote` let something happen and return its record."""
 
     at: Micros = NOW
@@ -61,6 +62,8 @@ class Market(msgspec.Struct):
             for rules in RULES
         }
     )
+
+    listed: Listed = msgspec.field(default_factory=Listed)
 
     def now(self) -> Micros:
         return self.at

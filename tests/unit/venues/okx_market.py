@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from tests.kit.derivatives import Derivatives, Listed
 from warehouse.clock import HOUR, MINUTE, SECOND, Micros
 from warehouse.instruments import Rules, timeframe_us
 from warehouse.records import BookUpdate, Candle, FundingRate, Trade
@@ -58,13 +59,15 @@ def fill(rules: Rules, seq: int, at: Micros, ticks: int = 912_500, lots: int = 7
     )
 
 
-class Market(msgspec.Struct):
+class Market(Derivatives, msgspec.Struct):
     """A `MarketView` over lists. `trade` and `update` let something happen and return its record."""
 
     at: Micros = NOW
     first_id: int = 5_000
     tape: dict[str, list[Trade]] = msgspec.field(default_factory=lambda: {rules.instrument: [] for rules in RULES})
     seq: dict[str, int] = msgspec.field(default_factory=lambda: {rules.instrument: 100 for rules in RULES})
+
+    listed: Listed = msgspec.field(default_factory=Listed)
 
     def now(self) -> Micros:
         return self.at
