@@ -180,7 +180,7 @@ class InsuranceFund(Record, frozen=True, kw_only=True, gc=False):
 class Ticker(Record, frozen=True, kw_only=True, gc=False):
     """Statistics of the last 24 hours, rolling: prices in quote per base, `volume` in base, `quote_volume` in quote.
 
-    `trade_count` is None where the venue does not count (Bybit, OKX).
+    `quote_volume` is None where the venue does not say (OKX swaps), `trade_count` where it does not count (Bybit, OKX).
     """
 
     last_price: float
@@ -188,7 +188,7 @@ class Ticker(Record, frozen=True, kw_only=True, gc=False):
     high: float
     low: float
     volume: float
-    quote_volume: float
+    quote_volume: float | None
     trade_count: int | None = None
     origin: Origin = "stream"
 
