@@ -71,6 +71,9 @@ class EngineSettings(Model):
     bbo_ms: int = Field(100, ge=100, le=60_000, multiple_of=100)
     depth_ms: int = Field(100, ge=100, le=60_000, multiple_of=100)
     candles_ms: int = Field(1000, ge=100, le=60_000, multiple_of=100)
+    snapshot_ms: int = Field(1000, ge=100, le=3_600_000, multiple_of=100)
+    snapshot_levels: int = Field(50, ge=1, le=1000, description="Levels a side of a book snapshot.")
+    derivatives_ms: int = Field(1000, ge=100, le=60_000, multiple_of=100)
     encoding: Literal["json"] = "json"
     transport: Literal["picows", "websockets"] = Field("picows", description="The WebSocket library at the socket.")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from realtime import contracts, payloads
+from realtime import contracts, payloads, venue_payloads
 from realtime.message import Delivery, Message, finish
 from warehouse.instruments import Listing
 
@@ -18,6 +18,7 @@ __all__ = ["BY_NAME", "CHANNELS", "Channel", "Message", "channel", "finish", "sy
 class Channel(msgspec.Struct, frozen=True):
     """One kind of channel. `cadence` in words for people; the numbers are the engine's configuration.
 
+    A template's `{pair}` is `{symbol}` without `-perp`, for what exists of perpetuals alone.
     `delivery` of candles is `state` while the bar forms; its closing message is lossless.
     """
 
@@ -40,6 +41,15 @@ CHANNELS: tuple[Channel, ...] = (
     Channel("depth", "depth:{exchange}:{symbol}", payloads.Depth, "sequenced", "100 ms while changing"),
     Channel("candles", "candles:{exchange}:{symbol}:{timeframe}", payloads.CandleBar, "state", "1 s; each close once"),
     Channel("orderflow", "orderflow:{exchange}:{symbol}", payloads.OrderFlow, "state", "500 ms"),
+    Channel("book_snapshot", "book_snapshot:{exchange}:{symbol}", venue_payloads.BookSnapshot, "state", "1 s"),
+    Channel("ticker", "ticker:{exchange}:{symbol}", venue_payloads.Statistics, "state", "1 s, on change"),
+    Channel("mark_price", "mark_price:{exchange}:{pair}", venue_payloads.Marks, "state", "1 s, on change"),
+    Channel("funding", "funding:{exchange}:{pair}", venue_payloads.Funding, "state", "1 s, on change"),
+    Channel("open_interest", "open_interest:{exchange}:{pair}", venue_payloads.Interest, "state", "on change"),
+    Channel("liquidations", "liquidations:{exchange}:{pair}", venue_payloads.LiquidationPrint, "lossless", "each"),
+    Channel("insurance_fund", "insurance_fund:{exchange}", venue_payloads.InsuranceFunds, "state", "on change"),
+    Channel("status", "status:{exchange}", venue_payloads.Standing, "state", "on change"),
+    Channel("reference", "reference:{exchange}", venue_payloads.Reference, "state", "on change"),
 )
 
 BY_NAME: dict[str, Channel] = {channel.name: channel for channel in CHANNELS}
@@ -61,4 +71,7 @@ def channel(name: str, listing: Listing, timeframe: str = "") -> str:
     >>> channel("candles", Listing("binance", "BTC", "USDT", "spot"), "5m")
     'candles:binance:btcusdt:5m'
     """
-    return BY_NAME[name].template.format(exchange=listing.venue, symbol=symbol(listing), timeframe=timeframe)
+    spelled = symbol(listing)
+    return BY_NAME[name].template.format(
+        exchange=listing.venue, symbol=spelled, pair=spelled.removesuffix("-perp"), timeframe=timeframe
+    )

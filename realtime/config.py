@@ -6,7 +6,7 @@ import hashlib
 
 import msgspec
 
-from warehouse.clock import SECOND, Micros
+from warehouse.clock import MINUTE, SECOND, Micros
 from warehouse.instruments import TIMEFRAMES
 
 
@@ -14,7 +14,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Cadences in milliseconds (multiples of 100), ages in microseconds after which a stream is stale, and depths.
 
     `lateness_us` is how long a bar stays open for late trades. `depth_levels` are followed per side, with a whole
-    picture each `depth_snapshot_ms`.
+    picture each `depth_snapshot_ms`; `snapshot_levels` are shown each `snapshot_ms`.
     """
 
     timeframes: tuple[str, ...] = TIMEFRAMES
@@ -26,9 +26,16 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     depth_snapshot_ms: int = 5000
     depth_levels: int = 20
     candles_ms: int = 1000
+    snapshot_ms: int = 1000
+    snapshot_levels: int = 50
+    derivatives_ms: int = 1000
     lateness_us: Micros = 2 * SECOND
     book_max_age_us: Micros = 2 * SECOND
     trades_max_age_us: Micros = 60 * SECOND
+    mark_max_age_us: Micros = 5 * SECOND
+    ticker_max_age_us: Micros = 60 * SECOND
+    open_interest_max_age_us: Micros = 10 * MINUTE
+    funding_max_age_us: Micros = 5 * MINUTE
 
     def text(self) -> str:
         """Canonical JSON, as written in a journal header."""

@@ -16,7 +16,9 @@ from realtime.config import EngineConfig
 from realtime.decoding import Decoding
 from realtime.instrument import Instrument
 from realtime.message import Message
-from warehouse.clock import Micros
+from realtime.publish.venue import VenueVoice
+from warehouse.clock import SECOND, Micros
+from warehouse.errors import JournalError
 from warehouse.instruments import Listing, Rules
 from warehouse.journal import Entry, Header, Kind
 from warehouse.records import (
@@ -26,10 +28,18 @@ from warehouse.records import (
     Candle,
     Connected,
     Disconnected,
+    FundingRate,
+    InstrumentStatus,
+    InsuranceFund,
+    Liquidation,
+    MarkPrice,
+    OpenInterest,
     Record,
     SequenceGap,
+    Ticker,
     Trade,
     VenueNotice,
+    VenueStatus,
 )
 from warehouse.venues.base import TODAY, Command, Dialect, Fetch, Output, Reconnect, Send, Session
 
@@ -37,11 +47,20 @@ GRID: Micros = 100_000
 """Timer entries stand for boundaries of this UTC grid."""
 
 STATE_VERSION = 1
+"""Of the checkpoint; another one must be written when state changes its shape."""
 
 FRAME, TICK = int(Kind.FRAME), int(Kind.TICK)
 """Kinds of the hot path as bare integers, which compare three times as fast."""
 
-__all__ = ["Engine", "EngineConfig", "Produced"]
+__all__ = ["Engine", "EngineConfig", "Mark", "Produced"]
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """What a checkpoint says of itself; the defaults are those of a converted recording."""
+
+    version: int = STATE_VERSION
+    epoch: int = 1
+    next_seq: int = 0
 
 
 class Produced(msgspec.Struct, gc=False):
@@ -84,6 +103,7 @@ class Engine:
         self._grid: Micros = 0
         self._rules = list(rules)
         self._decoding = Decoding(venue, rules, dialect)
+        self._voice = VenueVoice(venue, rules, epoch)
         self.instruments: dict[str, Instrument] = {
             rule.instrument: Instrument(Listing.parse(venue, rule.instrument), rule, config, epoch) for rule in rules
         }
@@ -92,8 +112,15 @@ class Engine:
     def restore(cls, header: Header, checkpoint: bytes) -> Engine:
         """The engine that wrote this checkpoint, ready for the segment's first entry.
 
-        A converted recording's checkpoint knows the sessions only: the rest begins empty, in epoch 1.
+        A converted recording's checkpoint knows the sessions only: the rest begins empty, in epoch 1. Raises
+        JournalError for the checkpoint of another release.
         """
+        mark = msgspec.json.decode(checkpoint, type=Mark)
+        if mark.version != STATE_VERSION:
+            raise JournalError(
+                f"{header.venue}: the segment from {header.first_seq} begins with a checkpoint of version "
+                f"{mark.version}, this program reads {STATE_VERSION}; use the release that wrote it"
+            )
         state = msgspec.json.decode(checkpoint)
         engine = cls(
             header.venue,
@@ -101,7 +128,7 @@ class Engine:
             header.rules,
             EngineConfig.parse(header.config),
             Dialect(streams=header.streams, at=header.dialect_at),
-            epoch=state.get("epoch", 1),
+            epoch=mark.epoch,
         )
         engine._load(state)
         return engine
@@ -115,6 +142,7 @@ class Engine:
                 "next_seq": self.next_seq,
                 "grid": self._grid,
                 "sessions": self._decoding.state(),
+                "venue": self._voice.state(),
                 "instruments": {name: one.state() for name, one in self.instruments.items()},
             }
         )
@@ -123,9 +151,16 @@ class Engine:
         self.next_seq = state.get("next_seq", 0)
         self._grid = state.get("grid", 0)
         self._decoding.restore(state["sessions"])
+        if "venue" in state:
+            self._voice.restore(state["venue"])
         for name, kept in state.get("instruments", {}).items():
             if name in self.instruments:
                 self.instruments[name].restore(kept)
+
+    @property
+    def rules(self) -> list[Rules]:
+        """The trading rules by which the engine reads now, in the order of its start."""
+        return list(self._rules)
 
     @property
     def sessions(self) -> Mapping[str, Session]:
@@ -196,6 +231,11 @@ class Engine:
                 any_one.connection(output.connection, why, now)
             produced.notices.append(output)
             return
+        if isinstance(output, InsuranceFund | VenueStatus | InstrumentStatus):
+            self._voice.take(output)
+            if not isinstance(output, InsuranceFund):
+                produced.notices.append(output)
+            return
         one = self.instruments.get(output.instrument)
         if one is None:
             produced.notices.append(output)
@@ -207,6 +247,8 @@ class Engine:
             one.best_quote(output, source)
         elif isinstance(output, Candle):
             one.candle(output, produced.messages)
+        elif isinstance(output, MarkPrice | FundingRate | OpenInterest | Ticker | Liquidation):
+            one.derivative(output, source, produced.messages)
         else:
             if isinstance(output, SequenceGap):
                 one.gap(output)
@@ -221,6 +263,8 @@ class Engine:
         if grid <= before:
             self._grid = before
             return
+        if grid // SECOND != before // SECOND:
+            messages.extend(self._voice.due(now))
         settled = all(session.ready for session in self._decoding.sessions.values())
         for one in self.instruments.values():
             if settled:
@@ -248,6 +292,7 @@ class Engine:
             self._rules = [rule if kept.instrument == rule.instrument else kept for kept in self._rules]
             changed = True
         if changed:
+            self._voice.rules(self._rules)
             state = self._decoding.state()
             self._decoding = Decoding(self.venue, self._rules, self._dialect)
             self._decoding.restore(state)

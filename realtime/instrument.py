@@ -15,8 +15,9 @@ from realtime.inputs import Inputs
 from realtime.message import Message
 from realtime.outlet import Outlet
 from realtime.publish.candles import Candles, ready_until
+from realtime.publish.derivatives import PERPETUAL, Derivatives
 from realtime.publish.fused import Fused
-from realtime.publish.ladder import Ladder
+from realtime.publish.ladder import Ladder, snapshot_message
 from realtime.publish.orderflow import depth_fields, flow_fields
 from realtime.publish.quotes import Quotes, top_of
 from realtime.publish.trades import trade_message
@@ -28,13 +29,28 @@ from warehouse.metrics.base import Reason
 from warehouse.metrics.ring import TradeRing
 from warehouse.metrics.top import BookTop
 from warehouse.metrics.windows import TradeWindow
-from warehouse.records import BestQuote, BookUpdate, Candle, SequenceGap, Trade
+from warehouse.records import (
+    BestQuote,
+    BookUpdate,
+    Candle,
+    FundingRate,
+    Liquidation,
+    MarkPrice,
+    OpenInterest,
+    Record,
+    SequenceGap,
+    Ticker,
+    Trade,
+)
 
 AHEAD: Micros = MINUTE
 """A trade stamped further than this after its receipt is published but moves no window: time must not run ahead."""
 
-PLAIN = ("trade", "bbo", "depth", "orderflow", "market_context", "structure", "fusion_data", "precision9_context")
-"""Channels with one outlet; candles have one per timeframe."""
+PLAIN = (
+    *("trade", "bbo", "depth", "book_snapshot", "ticker", "orderflow"),
+    *("market_context", "structure", "fusion_data", "precision9_context"),
+)
+"""Channels with one outlet; candles have one per timeframe, perpetuals some of their own."""
 
 LEVELS = 20
 """Levels per side that metrics read."""
@@ -57,20 +73,24 @@ class Instrument:
         self.ring = TradeRing(self.grid)
         self.bars = BarStore(self.grid)
         self.outlets: dict[str, Outlet] = {
-            name: Outlet(channel(name, listing), BY_NAME[name].delivery, listing, epoch) for name in PLAIN
+            name: Outlet(channel(name, listing), BY_NAME[name].delivery, listing.venue, listing.instrument, epoch)
+            for name in PLAIN + (PERPETUAL if listing.market == "perp" else ())
         }
         framed = {
-            name: Outlet(channel("candles", listing, name), "state", listing, epoch) for name in config.timeframes
+            name: Outlet(channel("candles", listing, name), "state", listing.venue, listing.instrument, epoch)
+            for name in config.timeframes
         }
         self.outlets.update({f"candles:{name}": outlet for name, outlet in framed.items()})
         self.quotes = Quotes(self.outlets["bbo"])
         self.ladder = Ladder(self.outlets["depth"], config.depth_levels, config.depth_snapshot_ms * 1000)
         self.candles = Candles(framed, self.bars)
         self.fused = Fused(self.outlets, self.grid, self.bars, self.ring)
+        self.derivatives = Derivatives(self.outlets, config)
         self.quote: BestQuote | None = None
         self.ts_trade: Micros = 0
         self.strange = 0
         self._holed_from: Micros = 0
+        self._snapshot_id = 0
         self._trade_out = self.outlets["trade"]
         self._trades_seen = self.inputs.stale["trades"]
         self._book_seen = self.inputs.stale["depth"]
@@ -130,6 +150,30 @@ class Instrument:
         if not same:
             messages.extend(self.candles.corrected(candle.timeframe, candle.open_time, candle.ts_recv))
 
+    def derivative(self, record: Record, source: str, messages: list[Message]) -> None:
+        """Mark and index, funding, open interest, 24 h statistics, liquidations."""
+        told = self.derivatives
+        if isinstance(record, MarkPrice):
+            told.mark(record)
+            self._carried("mark", source, record.mark_price)
+            self._carried("index", source, record.index_price)
+        elif isinstance(record, FundingRate):
+            told.funding(record)
+            self._carried("funding", source, record)
+        elif isinstance(record, OpenInterest):
+            told.open_interest(record)
+            self._carried("open_interest", source, record)
+        elif isinstance(record, Ticker):
+            told.ticker(record)
+            self._carried("ticker", source, record)
+        elif isinstance(record, Liquidation):
+            messages.append(told.liquidation(record, complete="liquidations" not in self.inputs.down))
+            self.inputs.carrier.setdefault("liquidations", source)
+
+    def _carried(self, stream: str, source: str, value: object) -> None:
+        if value is not None and stream not in self.inputs.carrier:
+            self.inputs.carrier[stream] = source
+
     def gap(self, gap: SequenceGap) -> None:
         """A row of the gap ledger."""
         self.inputs.gap(gap)
@@ -166,7 +210,7 @@ class Instrument:
                     self._hole(self.ts_trade or now)
                 elif stream == "depth":
                     self.invalidate_book(why)
-                else:
+                elif stream == "bbo":
                     self.quote = None
                     self.changed = True
 
@@ -217,6 +261,11 @@ class Instrument:
             self._say_depth(top, grid, now, messages)
         if due(config.bbo_ms):
             self._say_bbo(top, now, messages)
+        if due(config.snapshot_ms):
+            self._say_snapshot(now, messages)
+        if due(config.derivatives_ms):
+            mid = None if top.reason else self.grid.price(top.bid_ticks[0] + top.ask_ticks[0]) / 2
+            messages.extend(self.derivatives.due(mid, inputs.down, now))
         fused = self.fused
         book_ok = inputs.verdict("depth", now).ok
         situation = Situation(self.grid, top, ring, fused.scales, fused.history, fused.area, now, book_ok=book_ok)
@@ -257,6 +306,14 @@ class Instrument:
         )
         if message is not None:
             messages.append(message)
+
+    def _say_snapshot(self, now: Micros, messages: list[Message]) -> None:
+        """The book as far down as configured; while it cannot be read, its emptiness is said once by `depth`."""
+        if self.book.valid and self.book.update_id != self._snapshot_id:
+            self._snapshot_id = self.book.update_id
+            complaints = self.inputs.complaints(("depth",), now)
+            top = self.top(self.config.snapshot_levels)
+            messages.append(snapshot_message(self.outlets["book_snapshot"], top, self.grid, self.book, now, complaints))
 
     def _say_bbo(self, top: BookTop, now: Micros, messages: list[Message]) -> None:
         quote = self.quote
@@ -329,6 +386,8 @@ class Instrument:
                 quote.best_ask_size,
                 quote.update_id,
             ],
+            "derivatives": self.derivatives.state(),
+            "snapshot_id": self._snapshot_id,
             "ts_trade": self.ts_trade,
             "strange": self.strange,
             "holed_from": self._holed_from,
@@ -363,6 +422,8 @@ class Instrument:
                 best_ask_size=ask_size,
                 update_id=update_id,
             )
+        self.derivatives.restore(state["derivatives"])
+        self._snapshot_id = state["snapshot_id"]
         self.ts_trade, self.strange, self._holed_from = state["ts_trade"], state["strange"], state["holed_from"]
         self.changed, self.was_complete = state["changed"], state["was_complete"]
         self.fused.restore(state["fused"])

@@ -7,7 +7,6 @@ import msgspec
 from realtime.fields import Fields
 from realtime.message import VERSION, Delivery, Message
 from warehouse.clock import Micros
-from warehouse.instruments import Listing
 
 encode = msgspec.json.Encoder().encode
 """The one encoder for everything published."""
@@ -44,18 +43,19 @@ class Part(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Outlet:
     """Numbers and wraps the messages of one channel.
 
-    `seq` is that of the last message; it starts at 0 with each epoch and grows by one per message.
+    `seq` is that of the last message; it starts at 0 with each epoch and grows by one per message. `instrument` is
+    empty for a channel of the whole venue.
     """
 
     __slots__ = ("_between", "_head", "channel", "delivery", "epoch", "seq")
 
-    def __init__(self, channel: str, delivery: Delivery, listing: Listing, epoch: int) -> None:
+    def __init__(self, channel: str, delivery: Delivery, venue: str, instrument: str, epoch: int) -> None:
         self.channel = channel
         self.delivery: Delivery = delivery
         self.epoch = epoch
         self.seq = 0
         self._head = b'{"v":%d,"channel":"%b","epoch":%d,"seq":' % (VERSION, channel.encode(), epoch)
-        self._between = b',"venue":"%b","instrument":"%b",' % (listing.venue.encode(), listing.instrument.encode())
+        self._between = b',"venue":"%b","instrument":"%b",' % (venue.encode(), instrument.encode())
 
     def wrap(
         self,

@@ -1,4 +1,4 @@
-"""`depth`: what changed among the best levels of the book, with a whole picture now and then."""
+"""`depth`: what changed among the best levels of the book, with a whole picture now and then. `book_snapshot`: all."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import cast
 from realtime.message import Message
 from realtime.outlet import Outlet, encode
 from realtime.payloads import Depth, PriceSize
+from realtime.venue_payloads import BookSnapshot
+from warehouse.book import Book
 from warehouse.clock import Micros
 from warehouse.instruments import Grid
 from warehouse.metrics.top import BookTop
@@ -80,6 +82,23 @@ class Ladder:
         self._bids = {ticks: lots for ticks, lots in bids}
         self._asks = {ticks: lots for ticks, lots in asks}
         self.shown_at, self.empty = cast("int", state["shown_at"]), bool(state["empty"])
+
+
+def snapshot_message(
+    outlet: Outlet, top: BookTop, grid: Grid, book: Book, ts_recv: Micros, complaints: list[str]
+) -> Message:
+    """`book_snapshot`: the best levels of a readable book, as they are."""
+    bids = zip(map(grid.price, top.bid_ticks), map(grid.size, top.bid_lots), strict=True)
+    asks = zip(map(grid.price, top.ask_ticks), map(grid.size, top.ask_lots), strict=True)
+    found = BookSnapshot(
+        levels=max(len(top.bid_ticks), len(top.ask_ticks)),
+        update_id=book.update_id,
+        bids=list(bids),
+        asks=list(asks),
+        incomplete=complaints,
+    )
+    complete = not complaints and top.reason is None
+    return outlet.wrap(encode(found), ts_event=book.ts_event, ts_recv=ts_recv, complete=complete)
 
 
 def _changes(before: dict[int, int], now: dict[int, int], grid: Grid) -> list[PriceSize]:

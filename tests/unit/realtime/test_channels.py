@@ -38,13 +38,13 @@ def test_names_are_built_from_the_template() -> None:
 
 def test_every_channel_is_documented_and_named_by_its_template() -> None:
     for one in CHANNELS:
-        assert one.template.startswith(f"{one.name}:{{exchange}}:{{symbol}}")
+        assert one.template.startswith(f"{one.name}:{{exchange}}")
         assert one.payload.__doc__
         assert one.cadence
 
 
 def test_finish_splices_what_only_the_sender_knows() -> None:
-    outlet = Outlet("trade:binance:btcusdt", "lossless", SPOT, epoch=3)
+    outlet = Outlet("trade:binance:btcusdt", "lossless", "binance", "BTC-USDT", epoch=3)
     message = outlet.wrap(b'{"price":1.5}', ts_event=10, ts_recv=20)
     whole = msgspec.json.decode(finish(message, 0, 30, b"emulated"))
     assert list(whole) == [
@@ -61,7 +61,7 @@ def test_spliced_parts_bring_their_reasons() -> None:
     slow.section("candles").set("open", None, Reason.WARMUP)
     harmful = Fields()
     harmful.set("book", None, Reason.GAP)
-    outlet = Outlet("fusion_data:binance:btcusdt", "state", SPOT, epoch=1)
+    outlet = Outlet("fusion_data:binance:btcusdt", "state", "binance", "BTC-USDT", epoch=1)
 
     def message(*parts: Fields) -> Message:
         fields = Fields()
