@@ -80,8 +80,8 @@ def ours(recording: Recording, block: int = 10) -> Contestant:
 
 def _best(book: Book) -> tuple[float, float]:
     """Best bid and ask; NaN for an empty side, which equals nothing."""
-    bid, ask = book.best()
-    return (bid[0] if bid else nan, ask[0] if ask else nan)
+    bids, asks = book.best(1)
+    return (bids[0][0] if bids else nan, asks[0][0] if asks else nan)
 
 
 def _market(rule: Rules) -> dict[str, object]:

@@ -20,7 +20,7 @@ from warehouse.records import BookUpdate, Level
 
 __all__ = ["Book", "BookTop"]
 
-_NEAR = 128  # best prices that a side keeps in order, give or take as many
+_NEAR = 64  # best prices that a side keeps in order, give or take as many
 
 
 class Book:
@@ -37,13 +37,14 @@ class Book:
         self.why = "no snapshot yet"
         self.update_id = 0
         self.ts_event: Micros = 0
-        self._bids = _Side(-1.0)
-        self._asks = _Side(1.0)
+        self._bids = _Side(highest_first=True)
+        self._asks = _Side(highest_first=False)
 
     def apply(self, update: BookUpdate) -> bool:
         """Take over new absolute sizes; 0 removes a level. False: ignored, for the book waits for a snapshot."""
         if update.snapshot:
-            self._bids, self._asks = _Side(-1.0, update.bids), _Side(1.0, update.asks)
+            self._bids.reset(update.bids)
+            self._asks.reset(update.asks)
             self.valid = True
             self.why = ""
         elif not self.valid:
@@ -59,24 +60,25 @@ class Book:
         """Nothing may be read until the next snapshot."""
         self.valid = False
         self.why = why
-        self._bids, self._asks = _Side(-1.0), _Side(1.0)
+        self._bids.reset(())
+        self._asks.reset(())
 
     def __len__(self) -> int:
         """Number of levels on both sides."""
         return len(self._bids.sizes) + len(self._asks.sizes)
 
-    def best(self) -> tuple[Level | None, Level | None]:
-        """Best bid and ask as (price, wire size); None for an empty side."""
-        bids, asks = self._bids.best(1), self._asks.best(1)
-        bid = (bids[0], self._bids.sizes[bids[0]]) if bids else None
-        ask = (asks[0], self._asks.sizes[asks[0]]) if asks else None
-        return bid, ask
+    def best(self, n: int) -> tuple[list[Level], list[Level]]:
+        """The best `n` bids and asks as (price, wire size), best first; fewer where there are fewer."""
+        bids, asks = self._bids.best(n), self._asks.best(n)
+        return list(zip(bids, map(self._bids.sizes.__getitem__, bids), strict=True)), list(
+            zip(asks, map(self._asks.sizes.__getitem__, asks), strict=True)
+        )
 
     @property
     def crossed(self) -> bool:
         """Best bid at or above best ask: no venue's engine shows that, so the feed is at fault."""
-        bid, ask = self.best()
-        return bid is not None and ask is not None and bid[0] >= ask[0]
+        bids, asks = self._bids.best(1), self._asks.best(1)
+        return bool(bids) and bool(asks) and bids[0] >= asks[0]
 
     def top(self, n: int) -> BookTop:
         """The best `n` levels of each side (fewer where there are fewer), in ticks and lots.
@@ -119,54 +121,62 @@ class Book:
         self.why = str(state["why"])
         self.update_id = cast("int", state["update_id"])
         self.ts_event = cast("int", state["ts_event"])
-        self._bids = _Side(-1.0, ((float(price), float(size)) for price, size in cast("list[Level]", state["bids"])))
-        self._asks = _Side(1.0, ((float(price), float(size)) for price, size in cast("list[Level]", state["asks"])))
+        for side, name in ((self._bids, "bids"), (self._asks, "asks")):
+            side.reset([(float(price), float(size)) for price, size in cast("list[Level]", state[name])])
 
 
 class _Side:
-    """Sizes by price. `_near` holds the best prices times `sign`, ascending: all that are not beyond `_bound`."""
+    """Sizes by price. `_near` holds, ascending, all prices of `[_low, _high]`, the best among them."""
 
-    __slots__ = ("_bound", "_near", "_sign", "sizes")
+    __slots__ = ("_high", "_highest_first", "_low", "_near", "sizes")
 
-    def __init__(self, sign: float, levels: Iterable[Level] = ()) -> None:
+    def __init__(self, *, highest_first: bool) -> None:
+        self._highest_first = highest_first
+        self.reset(())
+
+    def reset(self, levels: Iterable[Level]) -> None:
+        """These levels and no others."""
         self.sizes = {price: size for price, size in levels if size > 0.0}
-        self._sign = sign
         self._look(_NEAR)
 
     def _look(self, n: int) -> None:
         """Order anew, the best `n` at least."""
-        sign = self._sign
-        near = sorted([price * sign for price in self.sizes])
-        self._bound = inf
-        if len(near) > 2 * n:
+        self._near = sorted(self.sizes)
+        self._low, self._high = 0.0, inf
+        if len(self._near) > 2 * n:
+            self._trim(n)
+
+    def _trim(self, n: int) -> None:
+        near = self._near
+        if self._highest_first:
+            del near[:-n]
+            self._low = near[0]
+        else:
             del near[n:]
-            self._bound = near[-1]
-        self._near = near
+            self._high = near[-1]
 
     def write(self, levels: list[Level]) -> None:
         """Take over new sizes."""
-        sizes, near, sign, bound = self.sizes, self._near, self._sign, self._bound
+        sizes, near, low, high = self.sizes, self._near, self._low, self._high
         known = len(sizes)
         for price, size in levels:
             if size > 0.0:
                 sizes[price] = size
                 if len(sizes) != known:
                     known += 1
-                    key = price * sign
-                    if key <= bound:
-                        insort(near, key)
+                    if low <= price <= high:
+                        insort(near, price)
             elif sizes.pop(price, None) is not None:
                 known -= 1
-                key = price * sign
-                if key <= bound:
-                    del near[bisect_left(near, key)]
+                if low <= price <= high:
+                    del near[bisect_left(near, price)]
         if len(near) > 2 * _NEAR:
-            del near[_NEAR:]
-            self._bound = near[-1]
+            self._trim(_NEAR)
 
     def best(self, n: int) -> list[float]:
         """The best `n` prices, best first; fewer where there are fewer."""
-        if len(self._near) < n and self._bound != inf:
+        near = self._near
+        if len(near) < n and len(near) < len(self.sizes):
             self._look(max(n, _NEAR))
-        sign = self._sign
-        return [key * sign for key in self._near[:n]]
+            near = self._near
+        return near[: -n - 1 : -1] if self._highest_first else near[:n]

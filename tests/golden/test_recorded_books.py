@@ -59,7 +59,5 @@ def _quoted(quote: BestQuote) -> Best:
 
 
 def _best(book: Book) -> Best:
-    bid, ask = book.best()
-    assert bid is not None
-    assert ask is not None
+    (bid,), (ask,) = book.best(1)
     return *bid, *ask

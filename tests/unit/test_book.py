@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import msgspec
 import pytest
 
@@ -37,7 +39,7 @@ def test_it_shows_the_best_first_in_ticks_and_lots() -> None:
     assert (top.bid_ticks, top.bid_lots) == ([1000, 999], [1000, 2000])
     assert (top.ask_ticks, top.ask_lots) == ([1001, 1002], [1500, 2500])
     assert top.reason is None
-    assert book().best() == ((100.0, 1.0), (100.1, 1.5))
+    assert book().best(1) == ([(100.0, 1.0)], [(100.1, 1.5)])
 
 
 def test_an_update_sets_adds_and_removes() -> None:
@@ -68,7 +70,7 @@ def test_a_one_sided_and_a_crossed_book_say_so() -> None:
     made.apply(update([(100.1, 0.0)], [(100.1, 0.0), (100.2, 0.0)]))
     assert not made.crossed
     assert made.top(1).reason is Reason.ONE_SIDED
-    assert made.best() == ((100.0, 1.0), None)
+    assert made.best(1) == ([(100.0, 1.0)], [])
 
 
 def test_a_level_off_the_grid_is_refused_when_read() -> None:
@@ -92,3 +94,27 @@ def test_a_book_nobody_reads_does_not_grow() -> None:
     for i in range(20_000):
         made.apply(update([(50.0, float(i % 2))], []))
     assert made.top(1).bid_ticks == [1000]
+
+
+def test_a_deep_book_shows_its_best_however_it_moves() -> None:
+    random, made = Random(1), Book(GRID)
+    sides: tuple[dict[float, float], dict[float, float]] = (
+        {n / 10: 1.0 for n in range(9000, 10_000)},
+        {n / 10: 1.0 for n in range(10_001, 11_000)},
+    )
+    made.apply(update(list(sides[0].items()), list(sides[1].items()), snapshot=True))
+    for step in range(400):
+        middle = 10_000 + 3 * step // 2  # upward through one side, which empties, while the other grows
+        changes: tuple[dict[float, float], dict[float, float]] = ({}, {})
+        for side, change, away in zip(sides, changes, (-1, 1), strict=True):
+            for _ in range(20):
+                price = (middle + away * (1 + int(random.expovariate(0.02)))) / 10
+                change[price] = random.choice((0.0, 1.0, 2.0))
+            change.update({price: 0.0 for price in side if (price - middle / 10) * away <= 0})
+            side.update(change)
+        made.apply(update(list(changes[0].items()), list(changes[1].items())))
+        sides = ({p: s for p, s in sides[0].items() if s}, {p: s for p, s in sides[1].items() if s})
+        depth = random.choice((1, 20, 300))
+        expected = sorted(sides[0].items(), reverse=True)[:depth], sorted(sides[1].items())[:depth]
+        assert made.best(depth) == expected
+        assert not made.crossed
