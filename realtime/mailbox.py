@@ -13,6 +13,7 @@ import structlog
 
 from realtime.feed import Accept, Backoff
 from warehouse import keys
+from warehouse.errors import PublishError
 from warehouse.journal import Kind
 
 log = structlog.get_logger()
@@ -29,6 +30,21 @@ class Mailbox:
         self._instruments = instruments
         self._accept = accept
         self._seen: dict[str, bytes] = {}
+
+    async def epoch(self, least: int, *, fresh: bool) -> int:
+        """The epoch to begin with, at least `least`, remembered on the bus: greater than any before when `fresh`.
+
+        So a worker whose journal was lost does not give numbers that consumers and streams have seen already. Raises
+        PublishError when the bus does not answer.
+        """
+        key = keys.epoch(self._venue)
+        try:
+            known = int(await self._bus.get(key) or 0)
+            chosen = max(least, known + 1) if fresh else least
+            await self._bus.set(key, max(known, chosen))
+        except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+            raise PublishError(f"no bus to ask for the epoch: {error}") from None
+        return chosen
 
     async def run(self, report: Callable[[], dict[str, object]]) -> None:
         """Until cancelled: documents when announced (and all at start and after a lost bus), certificates each

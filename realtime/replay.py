@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from realtime.engine import GRID, Engine, Produced
+from realtime.engine import GRID, Engine, Mark, Produced
 from realtime.sinks.base import Sink
 from realtime.tape import read_segments
 from warehouse.clock import SECOND, Micros, monotonic
@@ -25,10 +25,11 @@ BLOCK = 256
 
 
 class Turn(msgspec.Struct, frozen=True, gc=False):
-    """What the engine made of one block. `at` is the `ts_recv` of its last entry."""
+    """What the engine made of one block: `first_seq` is its first entry's `log_seq`, `at` its last one's `ts_recv`."""
 
     at: Micros
     header: Header
+    first_seq: int
     entries: int
     epoch: int
     produced: Produced
@@ -46,13 +47,6 @@ class Summary(msgspec.Struct, kw_only=True):
     last: Micros = 0
 
 
-class _Mark(msgspec.Struct):
-    """The part of a checkpoint that says whether it continues the segment before."""
-
-    epoch: int = 1
-    next_seq: int = 0
-
-
 def source_of(realm: str) -> str:
     """What a replayed message says of itself: emulated wins over replay."""
     return "emulated" if realm == "emulated" else "replay"
@@ -63,16 +57,17 @@ def realm_of(path: Path) -> str:
     return next(read_segments(path))[0].header.realm
 
 
-def turns(path: Path, block: int = BLOCK) -> Iterator[Turn]:
-    """Every block of a journal (a folder, or one segment file) through the engine. Raises JournalError.
+def turns(path: Path, block: int = BLOCK, from_seq: int = 0) -> Iterator[Turn]:
+    """Every block of a journal (a folder, or one segment file) through the engine, from the segment that holds
+    `from_seq`. Raises JournalError.
 
     A segment that continues the one before goes on with the same engine; any other begins at its checkpoint.
     """
     engine: Engine | None = None
     before: Header | None = None
-    for segment, rows in read_segments(path):
+    for segment, rows in read_segments(path, from_seq):
         header = segment.header
-        mark = msgspec.json.decode(segment.checkpoint, type=_Mark)
+        mark = msgspec.json.decode(segment.checkpoint, type=Mark)
         if engine is None or before is None or not _continues(engine, mark, before, header):
             engine = Engine.restore(header, segment.checkpoint)
         before = header
@@ -82,11 +77,11 @@ def turns(path: Path, block: int = BLOCK) -> Iterator[Turn]:
             entries = ticked(entries)
         stream = iter(entries)
         while batch := list(islice(stream, block)):
-            yield Turn(batch[-1].ts_recv, header, len(batch), engine.epoch, engine.run(seq, batch))
+            yield Turn(batch[-1].ts_recv, header, seq, len(batch), engine.epoch, engine.run(seq, batch))
             seq += len(batch)
 
 
-def _continues(engine: Engine, mark: _Mark, before: Header, header: Header) -> bool:
+def _continues(engine: Engine, mark: Mark, before: Header, header: Header) -> bool:
     same = (before.rules, before.config, before.streams, before.dialect_at, before.journal_id) == (
         (header.rules, header.config, header.streams, header.dialect_at, header.journal_id)
     )

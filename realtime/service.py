@@ -20,15 +20,17 @@ from typing import TypeVar
 import msgspec
 import structlog
 
-from realtime.engine import Engine, EngineConfig
+from realtime.engine import Engine, EngineConfig, Mark
 from realtime.feed import Feed, Rest
 from realtime.mailbox import Mailbox
+from realtime.message import record_name
+from realtime.sinks.base import receipt
 from realtime.sinks.redis import RedisSink
-from realtime.tape import Writer, end_of, read_segments, segments
+from realtime.tape import Writer, end_of, read_segments, segments, taken
 from warehouse.clock import MINUTE, Clock, Micros, monotonic
 from warehouse.errors import ConfigError, FusionError, JournalError
 from warehouse.instruments import Rules
-from warehouse.journal import Entry, Header, Kind
+from warehouse.journal import Entry, Header, Kind, Segment
 from warehouse.records import Disconnected, Undecodable, VenueNotice
 from warehouse.venues import history, venue
 from warehouse.venues.base import TODAY, Dialect, Fetch, Reconnect, Send
@@ -36,6 +38,9 @@ from warehouse.venues.base import TODAY, Dialect, Fetch, Reconnect, Send
 log = structlog.get_logger()
 
 TICK_US: Micros = 100_000
+PATIENCE_S = 5.0
+"""How long a restarted worker waits for the bus to take what is sent again."""
+
 Found = TypeVar("Found")
 
 
@@ -65,6 +70,7 @@ class Worker:
         self.rest = Rest(options.endpoints.__getitem__, self.accept, clock)
         self.feeds: dict[str, Feed] = {}
         self.undecodable = 0
+        self.counted_from = 0
         self._block: list[Entry] = []
         self._scheduled = False
         self._ended: asyncio.Future[None] | None = None
@@ -121,12 +127,12 @@ class Worker:
         try:
             dialect, rules = await self._discover()
             await self.sink.start()
-            self._recover(dialect, rules)
+            mailbox = Mailbox(self.options.bus_url, self.options.venue, list(rules), self.accept)
+            await self._recover(dialect, rules, mailbox)
             bases = self.options.endpoints
             for name, session in self.engine.sessions.items():
                 url = bases[session.base] + session.path
                 self.feeds[name] = Feed(session, url, self.accept, self.options.transport)
-            mailbox = Mailbox(self.options.bus_url, self.options.venue, list(rules), self.accept)
             async with asyncio.TaskGroup() as group:
                 group.create_task(mailbox.run(self.report))
                 group.create_task(self._ticks())
@@ -185,50 +191,70 @@ class Worker:
             found: Found = done.value
             return found
 
-    def _recover(self, dialect: Dialect, rules: dict[str, Rules]) -> None:
+    async def _recover(self, dialect: Dialect, rules: dict[str, Rules], mailbox: Mailbox) -> None:
         """Continue from the journal: last checkpoint, then its entries; else start anew. Opens a segment in either
         case.
+
+        A segment's rules are those by which its checkpoint was made; what the venue lists now is its first entry.
         """
         options = self.options
         ordered = [rules[name] for name in options.instruments if name in rules]
         files = segments(options.journal)
-        journal_id, next_seq, epoch = secrets.token_hex(8), 1, 1
-        self.engine = Engine(options.venue, options.realm, ordered, options.engine, dialect, epoch=epoch)
-        warm = False
+        self._identity = (secrets.token_hex(8), secrets.token_hex(8), dialect)
+        follows, least, kept = 1, 1, None
         if files:
-            segment, next_seq, _ = end_of(files[-1])
-            header = segment.header
-            if header.realm != options.realm:
-                raise ConfigError(f"{options.journal}: this journal is {header.realm!r}, the process {options.realm!r}")
-            journal_id = header.journal_id
-            old = Engine.restore(header, segment.checkpoint)
-            for _, entries in read_segments(files[-1]):
-                for seq, entry in entries:
-                    self.sink.put(old.run(seq, [entry]).messages)
-            warm = header.streams == dialect.streams and [rule.instrument for rule in header.rules] == list(
-                rule.instrument for rule in ordered
-            )
-            if warm:
-                self.engine = old
-            else:
-                epoch = old.epoch + 1
-                self.engine = Engine(options.venue, options.realm, ordered, options.engine, dialect, epoch=epoch)
-        self._identity = (journal_id, secrets.token_hex(8), ordered, dialect)
-        self.writer = Writer(options.journal, self._header(next_seq), self.engine.checkpoint())
-        log.info("journal_open", venue=options.venue, warm=warm, next_seq=next_seq, epoch=self.engine.epoch)
-        if warm:
+            segment, follows, _ = end_of(files[-1])
+            least = msgspec.json.decode(segment.checkpoint, type=Mark).epoch + 1
+            kept = await self._catch_up(files[-1], segment, dialect, [rule.instrument for rule in ordered])
+        next_seq = max(follows, taken(options.journal, self._identity[0]) + 1)
+        epoch = await mailbox.epoch(least, fresh=kept is None)
+        header = self._header(next_seq, ordered if kept is None else kept.rules, follows)
+        if kept is None:
+            self.engine = Engine(options.venue, options.realm, ordered, options.engine, dialect, epoch=epoch)
+        else:
+            self.engine = Engine.restore(header, kept.checkpoint())
+        self.counted_from = self.counted_from or next_seq
+        self.writer = Writer(options.journal, header, self.engine.checkpoint())
+        log.info("journal_open", venue=options.venue, warm=kept is not None, next_seq=next_seq, epoch=self.engine.epoch)
+        if kept is not None:
             for name in self.engine.sessions:
                 self.accept(name, Kind.DISCONNECTED, b"worker restarted")
         self.accept("", Kind.RULES, msgspec.msgpack.encode(ordered))
 
-    def _header(self, first_seq: int) -> Header:
-        journal_id, run_id, rules, dialect = self._identity
+    async def _catch_up(self, path: Path, segment: Segment, dialect: Dialect, names: list[str]) -> Engine | None:
+        """The engine as it was at the journal's end, with everything made since this segment's beginning sent again.
+
+        None when this process cannot go on from there: other instruments, streams or release. Then a new epoch begins.
+        """
+        options, header = self.options, segment.header
+        if header.realm != options.realm:
+            raise ConfigError(f"{options.journal}: this journal is {header.realm!r}, the process {options.realm!r}")
+        self._identity = (header.journal_id, self._identity[1], dialect)
+        try:
+            engine = Engine.restore(header, segment.checkpoint)
+        except JournalError as error:
+            log.warning("cold_start", venue=options.venue, why=str(error))
+            return None
+        self.counted_from = header.first_seq
+        for _, entries in read_segments(path):
+            for seq, entry in entries:
+                self.sink.put(engine.run(seq, [entry]).messages)
+                if self.sink.congested:
+                    await self.sink.settled(PATIENCE_S)
+        # A segment's messages are not made again once the next one has begun.
+        await self.sink.settled(PATIENCE_S)
+        same = header.streams == dialect.streams and [rule.instrument for rule in header.rules] == names
+        return engine if same and EngineConfig.parse(header.config).timeframes == options.engine.timeframes else None
+
+    def _header(self, first_seq: int, rules: list[Rules], follows: int) -> Header:
+        journal_id, run_id, dialect = self._identity
         return Header(
             journal_id=journal_id,
             run_id=run_id,
             realm=self.options.realm,
             venue=self.options.venue,
             first_seq=first_seq,
+            follows=follows,
             created=self.clock.now(),
             rules=rules,
             config=self.options.engine.text(),
@@ -247,30 +273,42 @@ class Worker:
                 feed.pause(self.sink.congested)
 
     async def _syncs(self) -> None:
-        """Flush the journal in a thread, and begin a new segment when this one is large or old."""
-        options = self.options
+        """Flush the journal in a thread, and begin a new segment when this one is large or old.
+
+        What was made from the old one should have been delivered by then: a restart makes only the newest again. A bus
+        that is away for long may keep a segment open for twice its age or size.
+        """
+        options, writer = self.options, self.writer
         while True:
             await asyncio.sleep(options.fsync_us / 1e6)
-            await asyncio.to_thread(self.writer.sync)
-            old = self.clock.now() - self.writer.opened_at > options.rotate_us
-            if old or self.writer.size > options.rotate_bytes:
-                self.writer.rotate(self._header(self.writer.next_seq), self.engine.checkpoint())
+            await asyncio.to_thread(writer.sync)
+            full = max((self.clock.now() - writer.opened_at) / options.rotate_us, writer.size / options.rotate_bytes)
+            if full > 2 or (full > 1 and not receipt(self.sink.accounts).outstanding):
+                at = writer.next_seq
+                writer.rotate(self._header(at, self.engine.rules, at), self.engine.checkpoint())
 
     def report(self) -> dict[str, object]:
         """What this process says of itself, for the board."""
         import resource
 
         totals = {"produced": 0, "delivered": 0, "superseded": 0, "lost": 0}
-        for account in self.sink.accounts.values():
+        produced: dict[str, int] = {}
+        for channel, account in self.sink.accounts.items():
             for key in totals:
                 totals[key] += getattr(account, key)
+            kind = record_name(channel)
+            produced[kind] = produced.get(kind, 0) + account.produced
         return {
             "process": f"worker-{self.options.venue}",
             "venue": self.options.venue,
             "realm": self.options.realm,
             "now": self.clock.now(),
             "up_s": round(monotonic() - self._started, 1),
+            "journal_id": self.writer.header.journal_id,
+            "run_id": self.writer.header.run_id,
+            "counted_from": self.counted_from,
             "next_seq": self.writer.next_seq,
+            "produced": produced,
             "connections": {
                 name: {"up": feed.connected, "ready": self.engine.sessions[name].ready, "why": feed.why}
                 for name, feed in self.feeds.items()

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import zstandard
 
 from warehouse.errors import JournalError
@@ -31,6 +32,7 @@ from warehouse.journal import (
 SUFFIX = ".j"
 SEALED = ".jz"
 CHUNK = 4 << 20
+TAKEN = "taken.json"
 
 
 def segments(folder: Path) -> list[Path]:
@@ -48,6 +50,9 @@ def read_bytes(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
+        sealed = path.with_suffix(SEALED)
+        if path != sealed and sealed.exists():  # the recorder sealed it since the folder was listed
+            return read_bytes(sealed)
         raise JournalError(f"{path}: no such journal segment") from None
     if path.suffix != SEALED:
         return data
@@ -57,13 +62,17 @@ def read_bytes(path: Path) -> bytes:
         raise JournalError(f"{path}: sealed segment is damaged: {error}") from None
 
 
-def read_segments(path: Path) -> Iterator[tuple[Segment, Iterator[tuple[int, Entry]]]]:
+def read_segments(path: Path, from_seq: int = 0) -> Iterator[tuple[Segment, Iterator[tuple[int, Entry]]]]:
     """Each segment of a journal (a folder, or one segment file) with its entries, in order. Raises JournalError
     when there is none.
+
+    Of a folder, the first segment is the one that holds `from_seq`, or the oldest.
     """
     files = segments(path) if path.is_dir() else [path]
     if not files:
         raise JournalError(f"{path}: no journal segments here. A journal is a folder of *.j files.")
+    if path.is_dir():
+        files = files[max((at for at, file in enumerate(files) if int(file.stem) <= from_seq), default=0) :]
     for file in files:
         data = read_bytes(file)
         segment = read_opening(data, str(file))
@@ -79,6 +88,39 @@ def end_of(path: Path) -> tuple[Segment, int, int]:
         expected += found.count
         at = found.end
     return segment, expected, at
+
+
+class _Taken(msgspec.Struct, frozen=True):
+    journal_id: str
+    log_seq: int
+
+
+def leave_word(folder: Path, journal_id: str, log_seq: int) -> None:
+    """The recorder's word, on disk before each of its commits: no later `log_seq` than this has reached the lake.
+
+    A journal that lost its end in a power failure must not give those numbers to other entries.
+    """
+    path = folder / TAKEN
+    temporary = path.with_suffix(".new-json")
+    with temporary.open("wb") as file:
+        file.write(msgspec.json.encode(_Taken(journal_id, log_seq)))
+        file.flush()
+        os.fdatasync(file.fileno())
+    temporary.rename(path)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def taken(folder: Path, journal_id: str) -> int:
+    """Up to which `log_seq` this journal's entries may be in the lake; 0 when the recorder has left no word of it."""
+    try:
+        word = msgspec.json.decode((folder / TAKEN).read_bytes(), type=_Taken)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return 0
+    return word.log_seq if word.journal_id == journal_id else 0
 
 
 class Writer:
@@ -143,6 +185,7 @@ class Tail:
     """Follows a journal folder from a sequence number on, while it is being written.
 
     `segment` is the opening of the segment now read; it changes before the entries of a new segment are returned.
+    Where the disk lost a journal's end, the next segment says so in its header, and reading goes on there.
     """
 
     def __init__(self, folder: Path, from_seq: int = 0) -> None:
@@ -153,6 +196,7 @@ class Tail:
         self._path: Path | None = None
         self._offset = 0
         self._sealed: bytes | None = None
+        self._opening = b""
 
     def read(self, limit: int = 50_000) -> list[tuple[int, Entry]]:
         """Up to about `limit` further entries with their `log_seq`, none when there is nothing new. Never crosses
@@ -160,6 +204,8 @@ class Tail:
         """
         if self.segment is None and not self._start():
             return []
+        if self._path is not None and self._expected == int(self._path.stem) and self._begun_again():
+            self._enter(self._path)  # it had held no entry
         found = self._take(limit)
         if not found and self._advance():
             found = self._take(limit)
@@ -196,6 +242,7 @@ class Tail:
     def _enter(self, path: Path) -> bool:
         data = read_bytes(path)
         self.segment = read_opening(data, str(path))
+        self._opening = data[: HEAD.size + HEAD.unpack_from(data, 0)[1]]
         self._path, self._offset, self._expected = path, self.segment.start, self.segment.header.first_seq
         self._sealed = data if path.suffix == SEALED else None
         return True
@@ -209,7 +256,37 @@ class Tail:
             if path != self._path and path.exists():
                 # The writer may have added to the old segment between our read and its closing.
                 return not self._pending() and self._enter(path)
-        return False
+        return self._after_loss()
+
+    def _after_loss(self) -> bool:
+        """Go where a writer went on that found less than there was, if one did.
+
+        Raises JournalError when it gives numbers again that were already read: what was made of them must be forgotten.
+        """
+        assert self._path is not None
+        own = self._path
+        after = next((path for path in segments(self.folder) if int(path.stem) > int(own.stem)), None)
+        if after is None and not self._begun_again():
+            return False
+        if after is not None and self._expected == int(after.stem):
+            return False  # made since we looked for it by name
+        if after is not None and self._expected < int(after.stem):
+            follows = read_opening(read_bytes(after), str(after)).header.follows
+            return follows == self._expected and not self._pending() and self._enter(after)
+        raise JournalError(
+            f"{after or own}: gives numbers again below {self._expected}, which were read before the disk lost them; "
+            f"start again to read on from what is committed"
+        )
+
+    def _begun_again(self) -> bool:
+        """Whether a writer has made the segment now read anew."""
+        if self._path is None or self._path.suffix == SEALED:
+            return False
+        try:
+            with self._path.open("rb") as file:
+                return file.read(len(self._opening)) != self._opening
+        except FileNotFoundError:
+            return False  # sealed
 
     def _pending(self) -> bool:
         return read_block(self._data(), 0) is not None

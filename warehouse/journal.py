@@ -78,7 +78,9 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
     `journal_id` is made with the first segment and names the journal for ever; `run_id` names the process that wrote
     this segment. `realm` is
-    `live` or `emulated`. `config` is the engine's configuration as JSON text, with its digest in `config_digest`.
+    `live` or `emulated`. `rules` are those in force at the segment's first entry. `config` is the engine's
+    configuration as JSON text, with its digest in `config_digest`. `follows` is the number at which the journal before
+    was found to end: smaller than `first_seq` only where the recorder had read entries that the disk then lost.
     """
 
     version: int = VERSION
@@ -94,6 +96,12 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     platform: str = ""
     streams: tuple[str, ...] | None = None
     dialect_at: Micros | None = None
+    follows: int | None = None
+
+    @property
+    def jumps(self) -> bool:
+        """Whether entries between the segment before and this one are lost."""
+        return self.follows is not None and self.follows != self.first_seq
 
 
 _entries = msgspec.msgpack.Decoder(list[Entry])

@@ -24,6 +24,11 @@ def rules(venue: str) -> str:
     return f"p9:rules:{venue}"
 
 
+def epoch(venue: str) -> str:
+    """The greatest epoch in which the venue's worker has published; a cold start takes the next."""
+    return f"p9:epoch:{venue}"
+
+
 def health(process: str) -> str:
     """What a process last reported of itself (JSON), with a short expiry."""
     return f"p9:health:{process}"

@@ -15,7 +15,7 @@ import msgspec
 
 from realtime.decoding import Decoding
 from realtime.recording.segments import opening_of
-from realtime.tape import Tail, segments
+from realtime.tape import Tail, leave_word, segments
 from warehouse.clock import SECOND, Micros
 from warehouse.errors import ConfigError
 from warehouse.instruments import Rules
@@ -131,7 +131,9 @@ class JournalReader:
         return found
 
     def sync(self) -> None:
-        """Flush what was read to disk, so that the lake is never ahead of the journal after a power failure."""
+        """Flush what was read to disk, and leave word up to where that is: the lake is never ahead of the journal after
+        a power failure, and where it is all the same, no number is given twice.
+        """
         for path in self._unsynced:
             try:
                 descriptor = os.open(path, os.O_RDONLY)
@@ -141,6 +143,8 @@ class JournalReader:
                 os.fdatasync(descriptor)
             finally:
                 os.close(descriptor)
+        if self._unsynced and self.header is not None:
+            leave_word(self.folder, self.header.journal_id, self.done)
         self._unsynced.clear()
 
     def _open(self) -> bool:
@@ -242,7 +246,7 @@ class JournalReader:
 
 def _continues(before: Header, header: Header) -> bool:
     """Whether the worker went on with the same sessions: same run, or a warm restart."""
-    if before.journal_id != header.journal_id:
+    if before.journal_id != header.journal_id or header.jumps:
         return False
     now, then = ((one.rules, one.streams, one.dialect_at) for one in (header, before))
     return before.run_id == header.run_id or now == then

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from realtime.tape import Tail, Writer, end_of, read_segments, segments
+from realtime.tape import Tail, Writer, end_of, leave_word, read_segments, segments, taken
 from warehouse.errors import JournalError
 from warehouse.journal import Entry, Header, Kind
 
@@ -97,3 +97,75 @@ def test_something_else_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "00000000000000000001.j").write_bytes(b"hello")
     with pytest.raises(JournalError, match=r"00000000000000000001\.j: not a journal segment"):
         list(read_segments(tmp_path))
+
+
+def test_a_follower_goes_on_where_a_writer_found_less_than_was_written(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, header(), b"{}")
+    writer.append(entries(3))
+    whole = writer.size
+    writer.append(entries(2))
+    writer.close()
+    writer.path.write_bytes(writer.path.read_bytes()[:whole])  # a power failure: the lake has 4 and 5
+    tail = Tail(tmp_path)
+    assert [seq for seq, _ in tail.read()] == [1, 2, 3]
+    after = Writer(tmp_path, msgspec.structs.replace(header(6), run_id="r2", follows=4), b"{}")
+    after.append(entries(1))
+    assert [seq for seq, _ in tail.read()] == [6]
+    assert tail.segment is not None
+    assert tail.segment.header.jumps
+
+
+def test_a_follower_waits_for_a_segment_that_is_missing(tmp_path: Path) -> None:
+    Writer(tmp_path, header(), b"{}").append(entries(3))
+    tail = Tail(tmp_path)
+    assert len(tail.read()) == 3
+    later = Writer(tmp_path, msgspec.structs.replace(header(9), follows=9), b"{}")
+    later.append(entries(1))
+    assert tail.read() == []
+
+
+@pytest.mark.parametrize("first_seq", [1, 3])
+def test_a_follower_refuses_numbers_given_twice(tmp_path: Path, first_seq: int) -> None:
+    writer = Writer(tmp_path, header(), b"{}")
+    writer.append(entries(2))
+    whole = writer.size
+    writer.append(entries(3))
+    tail = Tail(tmp_path)
+    assert len(tail.read()) == 5
+    writer.path.write_bytes(writer.path.read_bytes()[:whole])
+    again = msgspec.structs.replace(header(first_seq), run_id="r2", follows=first_seq)
+    Writer(tmp_path, again, b"{}").append(entries(1))
+    with pytest.raises(JournalError, match="gives numbers again below 6"):
+        tail.read()
+
+
+def test_a_follower_takes_an_empty_segment_that_is_begun_again(tmp_path: Path) -> None:
+    Writer(tmp_path, header(), b"{}")
+    tail = Tail(tmp_path)
+    assert tail.read() == []
+    after = Writer(tmp_path, msgspec.structs.replace(header(), run_id="r2"), b'{"another":"checkpoint"}')
+    after.append(entries(2))
+    assert [seq for seq, _ in tail.read()] == [1, 2]
+    assert tail.segment is not None
+    assert tail.segment.header.run_id == "r2"
+
+
+def test_the_recorders_word_is_about_one_journal(tmp_path: Path) -> None:
+    assert taken(tmp_path, "j1") == 0
+    leave_word(tmp_path, "j1", 7)
+    assert taken(tmp_path, "j1") == 7
+    assert taken(tmp_path, "j2") == 0
+    leave_word(tmp_path, "j1", 9)
+    assert taken(tmp_path, "j1") == 9
+    assert segments(tmp_path) == []
+    (tmp_path / "taken.json").write_bytes(b"")
+    assert taken(tmp_path, "j1") == 0
+
+
+def test_reading_begins_at_the_segment_that_holds_a_number(tmp_path: Path) -> None:
+    writer = Writer(tmp_path, header(), b"{}")
+    writer.append(entries(3))
+    writer.rotate(header(4), b"{}")
+    writer.append(entries(2))
+    for from_seq, wanted in ((0, [1, 4]), (3, [1, 4]), (4, [4]), (99, [4])):
+        assert [segment.header.first_seq for segment, _ in read_segments(tmp_path, from_seq)] == wanted
