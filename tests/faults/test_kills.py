@@ -1,0 +1,113 @@
+"""`kill -9` of workers and recorder at random moments: the lake is the emulator's truth, less what the ledger names.
+
+A failure is repeated with its seed: `P9_KILL_SEED=4711 P9_KILLS=20 make slow`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+import warehouse
+from realtime.emulator.emulator import Options
+from tests.kit.installation import bench
+from tests.kit.storm import RECORDER, Blow, Storm, plan
+from tests.kit.truth import Compared, compare, happened
+from warehouse.clock import MINUTE, SECOND
+from warehouse.reading import audits
+from warehouse.store import Lake
+
+ALL = [f"{base}-USDT{suffix}" for base in ("BTC", "ETH", "SOL", "BNB", "XRP") for suffix in ("", "-PERP")]
+SEAMS = {"binance": "proven", "bybit": "supported", "okx": "proven"}
+
+
+def seed_of(run: str) -> int:
+    """The seed from the environment, or a fresh one; said aloud in either case."""
+    seed = int(os.environ.get("P9_KILL_SEED") or secrets.randbelow(1_000_000))
+    print(f"{run}: P9_KILL_SEED={seed}")  # noqa: T201
+    return seed
+
+
+async def storm(
+    home: Path,
+    venues: Sequence[str],
+    instruments: Sequence[str],
+    seed: int,
+    rate: float,
+    blows: Sequence[Blow] = (),
+    *,
+    history: bool = True,
+) -> list[Compared]:
+    """A demo-like installation, `blows`, and what the lake then has of every instrument.
+
+    Without blows there are `P9_KILLS` random ones, 20 by default. Without `history` no flow runs, so no seam is joined.
+    """
+    truth = home / "truth.jsonl"
+    options = Options(seed=seed, venues=tuple(venues), lookback_us=MINUTE, rate=rate, truth=truth)
+    overrides = {
+        "instruments": list(instruments), "recorder": {"commit_s": 1.0}, "journal": {"rotate_mb": 1},
+        "trades_lookback_minutes": 1,
+    }  # fmt: skip
+    async with bench(home, options, **overrides) as small:
+        one = Storm(small)
+        await one.start(*one.names)
+        await one.settle()
+        if history:
+            await small.run("backfill", "trades")
+        for blow in blows or plan(seed, int(os.environ.get("P9_KILLS") or 20), one.names):
+            print(blow)  # noqa: T201
+            await one.blow(blow)
+        await one.settle()
+        await one.wait(4.0)  # a quiet instrument's hole shows with its next trade
+        await one.settle()
+        stopped = await one.stop()
+        lake = Lake(small.settings.lake_root, realm="emulated")
+        found = compare(lake, happened(truth), stopped - 2 * SECOND, one.served)
+        print(f"{one.kills} kills")  # noqa: T201
+    return [one for one in found if one.instrument in instruments]
+
+
+def account(found: Sequence[Compared]) -> str:
+    """The figures for people."""
+    lines = []
+    for venue in sorted({one.venue for one in found}):
+        held = [one for one in found if one.venue == venue]
+        states: dict[str, int] = {}
+        for one in held:
+            for state, count in one.states.items():
+                states[state] = states.get(state, 0) + count
+        lines.append(
+            f"{venue}: {sum(one.traded for one in held)} traded, {sum(one.stored for one in held)} stored once, "
+            f"{sum(one.from_pages for one in held)} of them repaired over REST, {sum(one.lost for one in held)} lost; "
+            f"gaps {states}"
+        )
+    return "\n".join(lines)
+
+
+def check(home: Path, found: Sequence[Compared], seams: Mapping[str, str] = SEAMS) -> None:
+    """Nothing lost that could be had, nothing twice, nothing wrong; `seams` are the states expected by venue."""
+    print(account(found))  # noqa: T201
+    assert not [f"{one.venue} {one.instrument}: {fault}" for one in found for fault in one.faults]
+    assert all(one.lost == 0 and not one.states.get("unrecoverable") for one in found if one.venue != "bybit")
+    with warehouse.connect(home / "lake") as lake:
+        assert [(name, bad) for name, count, bad in audits(lake) if count] == []
+        states = lake.execute("select venue, instrument, state, reason from seams_latest").fetchall()
+    assert [row for row in states if row[2] != seams[row[0]]] == []
+    assert len(states) == len(found)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+async def test_twenty_kills(tmp_path: Path) -> None:
+    check(tmp_path, await storm(tmp_path, ("binance", "bybit", "okx"), ALL, seed_of("twenty kills"), 20.0))
+
+
+async def test_two_kills(tmp_path: Path) -> None:
+    blows = [Blow(0.5, ("worker-bybit",), 0.5), Blow(1.0, ("worker-bybit", RECORDER), 0.0)]
+    found = await storm(tmp_path, ("bybit",), ["BTC-USDT", "BTC-USDT-PERP"], 5, 60.0, blows, history=False)
+    check(tmp_path, found, {"bybit": "unprovable"})
+    assert all(one.from_pages and one.states.get("repaired") for one in found)
