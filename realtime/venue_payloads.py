@@ -80,7 +80,7 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     high: float
     low: float
     volume: float
-    quote_volume: float
+    quote_volume: float | None
     trade_count: int | None
     change: float
     change_pct: float

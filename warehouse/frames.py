@@ -25,6 +25,7 @@ _POLARS: dict[str, pl.DataType] = {
     "time": pl.Datetime("us", "UTC"),
     "date": pl.Date(),
     "bytes": pl.Binary(),
+    "floats": pl.List(pl.Float64()),
 }
 _ARROW: dict[str, pa.DataType] = {
     "int": pa.int64(),
@@ -34,6 +35,7 @@ _ARROW: dict[str, pa.DataType] = {
     "time": pa.timestamp("us", "UTC"),
     "date": pa.date32(),
     "bytes": pa.binary(),
+    "floats": pa.list_(pa.float64()),
 }
 
 

@@ -21,7 +21,7 @@ from warehouse.tables import TABLES, Table
 LAYERS = ("staging", "marts")
 _TYPES = {
     "int": "BIGINT", "float": "DOUBLE", "text": "VARCHAR", "bool": "BOOLEAN", "time": "TIMESTAMPTZ", "date": "DATE",
-    "bytes": "BLOB",
+    "bytes": "BLOB", "floats": "DOUBLE[]",
 }  # fmt: skip
 
 

@@ -1,11 +1,13 @@
-"""Rows that the lake keeps about itself: what is complete, what was tried, what was published, what was corrected."""
+"""Rows that only the lake has: of what is complete, was tried, published, corrected; pictures of books; price bars."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import msgspec
 
 from warehouse.clock import Micros
-from warehouse.records import Origin
+from warehouse.records import Origin, Record
 
 
 class Coverage(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,3 +85,30 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True):
     new: str
     known_at: Micros
     corrected_at: Micros
+
+
+class BookPicture(Record, frozen=True, kw_only=True):
+    """An order book as it stood at `ts_event`, best level first; sizes in base units.
+
+    `update_id` is the venue's id of the last update in it.
+    """
+
+    update_id: int
+    bid_prices: list[float]
+    bid_sizes: list[float]
+    ask_prices: list[float]
+    ask_sizes: list[float]
+    origin: Origin = "stream"
+
+
+class PriceCandle(Record, frozen=True, kw_only=True):
+    """One closed bar of the mark or index price of a perpetual; a price has no volume."""
+
+    kind: Literal["mark", "index"]
+    timeframe: str
+    open_time: Micros
+    open: float
+    high: float
+    low: float
+    close: float
+    origin: Origin = "rest"

@@ -1,114 +1,25 @@
-"""Every table of the lake, declared once from its record: columns, key, partition, owner and checks.
-
-This module is plain declarations and imports no database; `store.py` makes Arrow schemas of them.
-"""
+"""Every table of the lake, declared once from its record. `store.py` makes Arrow schemas of them."""
 
 from __future__ import annotations
 
-import types
-from functools import lru_cache
-from typing import Literal, NamedTuple, Union, get_args, get_origin
-
-import msgspec
-
+from warehouse.declaring import Column, Table
 from warehouse.instruments import Rules
-from warehouse.records import Candle, FundingRate, SequenceGap, Trade
-from warehouse.rows import ContextDocument, Correction, Coverage, Outcome
+from warehouse.records import (
+    Candle,
+    FundingRate,
+    InstrumentStatus,
+    InsuranceFund,
+    Liquidation,
+    MarkPrice,
+    OpenInterest,
+    SequenceGap,
+    Trade,
+    VenueStatus,
+)
+from warehouse.rows import BookPicture, ContextDocument, Correction, Coverage, Outcome, PriceCandle
 from warehouse.seam import Certificate
 
-__all__ = ["TABLES", "Table", "Column", "table", "Coverage", "Outcome", "ContextDocument", "Correction"]
-
-ColumnKind = Literal["int", "float", "text", "bool", "time", "date", "bytes"]
-
-TIMES = (
-    "open_time",
-    "start",
-    "end",
-    "created",
-    "valid_from",
-    "cut",
-    "live_from",
-    "overlap_from",
-    "overlap_to",
-    "from_ts",
-    "to_ts",
-)
-"""Integer fields that are points in time though their names do not begin with `ts_` or end in `_at`."""
-
-
-class Column(NamedTuple):
-    """One column. `time` is `timestamp(us, UTC)`, held as int microseconds in records."""
-
-    name: str
-    kind: ColumnKind
-    nullable: bool
-
-
-class Table(msgspec.Struct, frozen=True, kw_only=True):
-    """A declared table.
-
-    `key` names one row; in a `ledger` rows are only added and the newest of a key (by `ts_recv`, then `log_seq`)
-    counts. `time` is the column that orders and bounds rows; a partition `date` or `month` (its first day) is
-    derived from it. `values` are the columns that make two rows of one key the same value. `owner` says in words
-    who may write. `checks` are SQL conditions that every row must meet. `live` tables are committed every few
-    seconds and keep their log for an hour only. `journaled` tables carry `log_seq` (null when a row is not from a
-    journal) and `late` (too late for the live windows, which never saw it).
-    """
-
-    name: str
-    record: type[msgspec.Struct]
-    key: tuple[str, ...]
-    partition: tuple[str, ...]
-    time: str
-    owner: str
-    doc: str
-    checks: tuple[str, ...] = ()
-    values: tuple[str, ...] = ()
-    view: str = ""
-    ledger: bool = False
-    live: bool = False
-    journaled: bool = False
-
-    @property
-    def sql_name(self) -> str:
-        """What queries call it: `view`, where the name is a word of SQL's own, else the name."""
-        return self.view or self.name
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """All columns in their order: the partition's, the record's, then `log_seq` and `late`."""
-        return _columns(self.record, self.partition, self.journaled)
-
-    @property
-    def compared(self) -> tuple[str, ...]:
-        """Columns whose difference makes a row another value: `values`, or all but key, receipt and origin."""
-        if self.values:
-            return self.values
-        beside = (*self.key, "ts_recv", "origin", "log_seq", "late", "date", "month")
-        return tuple(column.name for column in self.columns if column.name not in beside)
-
-
-@lru_cache(maxsize=64)
-def _columns(record: type[msgspec.Struct], partition: tuple[str, ...], journaled: bool) -> tuple[Column, ...]:
-    own = {field.name: _column(field.name, field.type) for field in msgspec.structs.fields(record)}
-    first = [own.pop(name, Column(name, "date", False)) for name in partition]
-    tail = [Column("log_seq", "int", True), Column("late", "bool", False)] if journaled else []
-    return (*first, *own.values(), *tail)
-
-
-def _column(name: str, annotation: object) -> Column:
-    nullable = False
-    if get_origin(annotation) in (Union, types.UnionType):
-        inner = [arg for arg in get_args(annotation) if arg is not type(None)]
-        nullable, annotation = True, inner[0]
-    if get_origin(annotation) is Literal:
-        annotation = str
-    kinds: dict[object, ColumnKind] = {int: "int", float: "float", str: "text", bool: "bool", bytes: "bytes"}
-    kind = kinds[annotation]
-    if kind == "int" and (name.startswith("ts_") or name.endswith(("_at", "_ts")) or name in TIMES):
-        kind = "time"
-    return Column(name, kind, nullable)
-
+__all__ = ["TABLES", "Column", "ContextDocument", "Correction", "Coverage", "Outcome", "Table", "table"]
 
 _PRICED = ("price > 0", "size > 0", "ticks > 0", "lots > 0")
 
@@ -169,6 +80,113 @@ FUNDING = Table(
     values=("funding_rate",),
     journaled=True,
     doc="One funding rate of a perpetual, as a fraction per interval.",
+)
+LIQUIDATIONS = Table(
+    name="liquidations",
+    record=Liquidation,
+    key=("venue", "instrument", "ts_event", "liquidated_side", "price", "size", "nth"),
+    partition=("venue", "month"),
+    time="ts_event",
+    owner="the recorder; imports of old archives before its time",
+    checks=("price > 0", "size > 0"),
+    live=True,
+    journaled=True,
+    doc="One forced close as the venue showed it; where `sampled`, only some of them.",
+)
+MARKS = Table(
+    name="marks",
+    record=MarkPrice,
+    key=("venue", "instrument", "ts_event"),
+    partition=("venue", "month"),
+    time="ts_event",
+    owner="the recorder",
+    checks=("mark_price > 0", "index_price > 0"),
+    live=True,
+    journaled=True,
+    doc="Mark and index price of a perpetual, the first of each minute.",
+)
+ACCRUALS = Table(
+    name="accruals",
+    record=FundingRate,
+    key=("venue", "instrument", "ts_event"),
+    partition=("venue", "month"),
+    time="ts_event",
+    owner="the recorder",
+    live=True,
+    journaled=True,
+    doc="The funding rate that accrued at a moment, the first of each minute; settled rates stand in `funding`.",
+)
+OPEN_INTEREST = Table(
+    name="open_interest",
+    record=OpenInterest,
+    key=("venue", "instrument", "ts_event", "period_us"),
+    partition=("venue", "month"),
+    time="ts_event",
+    owner="the recorder for readings (period 0), flows for the venue's own history",
+    checks=("open_interest >= 0",),
+    values=("open_interest", "open_interest_quote"),
+    live=True,
+    journaled=True,
+    doc="Open contracts of a perpetual, one side, in base units: the first reading of each minute, and 5m history.",
+)
+INSURANCE = Table(
+    name="insurance",
+    record=InsuranceFund,
+    key=("venue", "pool", "asset", "ts_event"),
+    partition=("venue",),
+    time="ts_event",
+    owner="the recorder for readings, flows for the venue's own history",
+    values=("balance",),
+    live=True,
+    journaled=True,
+    doc="Balance of one insurance pool, whenever it changed.",
+)
+BOOKS = Table(
+    name="books",
+    record=BookPicture,
+    key=("venue", "instrument", "ts_event", "origin"),
+    partition=("venue", "date"),
+    time="ts_event",
+    owner="the recorder from the kept book, flows from snapshots",
+    values=("update_id",),
+    live=True,
+    journaled=True,
+    doc="One picture of an order book, up to 1000 levels a side, best first.",
+)
+CALENDAR = Table(
+    name="calendar",
+    record=InstrumentStatus,
+    key=("venue", "instrument", "ts_event"),
+    partition=("venue",),
+    time="ts_event",
+    owner="the recorder and flows",
+    ledger=True,
+    live=True,
+    journaled=True,
+    doc="One state of trading of one instrument, with its listing and its announced end; the newest counts.",
+)
+VENUE_STATES = Table(
+    name="venue_states",
+    record=VenueStatus,
+    key=("venue", "ts_event"),
+    partition=("venue",),
+    time="ts_event",
+    owner="the recorder",
+    ledger=True,
+    live=True,
+    journaled=True,
+    doc="One word of a venue about itself: working, in maintenance, or one announced.",
+)
+PRICE_CANDLES = Table(
+    name="price_candles",
+    record=PriceCandle,
+    key=("venue", "instrument", "kind", "timeframe", "open_time"),
+    partition=("venue", "month"),
+    time="open_time",
+    owner="flows",
+    checks=("low > 0", "high >= open", "high >= close", "low <= open", "low <= close"),
+    values=("open", "high", "low", "close"),
+    doc="One closed bar of a perpetual's mark or index price.",
 )
 COVERAGE = Table(
     name="coverage",
@@ -246,7 +264,8 @@ CORRECTIONS = Table(
 )
 
 TABLES: tuple[Table, ...] = (
-    TRADES, CANDLES, FUNDING, GAPS, COVERAGE, OUTCOMES, SEAMS, OVERLAPS, CONTEXTS, INSTRUMENTS, CORRECTIONS,
+    TRADES, CANDLES, FUNDING, LIQUIDATIONS, MARKS, ACCRUALS, OPEN_INTEREST, INSURANCE, BOOKS, PRICE_CANDLES,
+    GAPS, COVERAGE, OUTCOMES, SEAMS, OVERLAPS, CONTEXTS, INSTRUMENTS, CALENDAR, VENUE_STATES, CORRECTIONS,
 )  # fmt: skip
 _BY_NAME = {table.name: table for table in TABLES}
 

@@ -184,8 +184,9 @@ class Derivatives:
         if record is None:
             return None
         fields = Fields()
-        for name in ("last_price", "open", "high", "low", "volume", "quote_volume"):
+        for name in ("last_price", "open", "high", "low", "volume"):
             fields.set(name, getattr(record, name))
+        fields.set("quote_volume", record.quote_volume, Reason.UNSUPPORTED)
         fields.set("trade_count", record.trade_count, Reason.UNSUPPORTED)
         fields.set("change", record.last_price - record.open)
         fields.set("change_pct", 100 * (record.last_price - record.open) / record.open)

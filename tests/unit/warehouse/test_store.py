@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,7 +13,19 @@ from tests.kit.journals import BEGIN, STEP, rules, trade
 from warehouse.clock import DAY, HOUR
 from warehouse.errors import ConfigError, DataError
 from warehouse.instruments import Rules
-from warehouse.records import Candle, FundingRate, Record, SequenceGap
+from warehouse.records import (
+    Candle,
+    FundingRate,
+    InstrumentStatus,
+    InsuranceFund,
+    Liquidation,
+    MarkPrice,
+    OpenInterest,
+    Record,
+    SequenceGap,
+    VenueStatus,
+)
+from warehouse.rows import BookPicture, PriceCandle
 from warehouse.seam import Certificate
 from warehouse.store import Lake, Landed
 from warehouse.tables import TABLES, ContextDocument, Correction, Coverage, Outcome
@@ -30,6 +43,8 @@ def candle(hour: int, close: float = 101.0, timeframe: str = "1h", instrument: s
     )  # fmt: skip
 
 
+HEAD: dict[str, Any] = {"venue": "okx", "instrument": "BTC-USDT-PERP", "ts_event": BEGIN, "ts_recv": 1}
+
 ONE_OF_EACH: dict[str, msgspec.Struct] = {
     "trades": trade(1),
     "overlaps": msgspec.structs.replace(trade(1), trade_seq=None, first_fill=7, rpi=True),
@@ -46,6 +61,25 @@ ONE_OF_EACH: dict[str, msgspec.Struct] = {
     ),
     "outcomes": Outcome(
         dataset="trades", venue="okx", instrument="X", start=1, end=2, error="why", started_at=3, finished_at=4
+    ),
+    "liquidations": Liquidation(
+        **HEAD, liquidated_side="long", price=9.5, size=0.2, ticks=95, lots=2, price_basis="fill", sampled=True
+    ),
+    "marks": MarkPrice(**HEAD, mark_price=9.5, index_price=None),
+    "accruals": FundingRate(**HEAD, funding_rate=1e-4, settled=False, interval_us=1, next_funding_at=2),
+    "open_interest": OpenInterest(**HEAD, open_interest=9.5, open_interest_quote=None, period_us=5),
+    "insurance": InsuranceFund(
+        venue="okx", instrument="", ts_event=BEGIN, ts_recv=1, pool="BTC", asset="USDT", balance=1.5, balance_usd=None
+    ),
+    "books": BookPicture(
+        **HEAD, update_id=5, bid_prices=[2.5, 2.0], bid_sizes=[1.0, 2.0], ask_prices=[3.0], ask_sizes=[0.5]
+    ),
+    "calendar": InstrumentStatus(**HEAD, state="trading", code="live", delisting_at=7),
+    "venue_states": VenueStatus(
+        venue="okx", instrument="", ts_event=BEGIN, ts_recv=1, state="announced", words="upgrade", from_ts=5, to_ts=None
+    ),
+    "price_candles": PriceCandle(
+        **HEAD, kind="mark", timeframe="1h", open_time=HOUR, open=2.0, high=3.0, low=1.0, close=2.5
     ),
     "seams": Certificate(venue="okx", instrument="X", state="unprovable", cut=None, reason="none", created=9),
     "contexts": ContextDocument(venue="okx", instrument="X", digest="d", created=1, document=b"\x00\xff"),
