@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from warehouse.clock import SECOND, Micros
+from warehouse.clock import MINUTE, SECOND, Micros
 from warehouse.venues.base import Fetch, Purpose
 
 EVERY: dict[Purpose, Micros] = {
@@ -33,11 +33,13 @@ class PollState(msgspec.Struct):
 class Polls:
     """Requests of one session, each every `EVERY` of its purpose, evenly spread so that they never come in a burst.
 
-    A failed one waits twice as long each time, up to sixteen periods. Every request needs a `tag` of its own.
+    A failed one waits twice as long each time, up to sixteen periods. Every request needs a `tag` of its own. `periods`
+    are those of tags that are asked for more rarely, because the answer is long and changes little.
     """
 
-    def __init__(self, fetches: Sequence[Fetch]) -> None:
+    def __init__(self, fetches: Sequence[Fetch], periods: Mapping[str, Micros] | None = None) -> None:
         self._fetches = tuple(fetches)
+        self._periods = tuple((periods or {}).get(fetch.tag, EVERY[fetch.purpose]) for fetch in self._fetches)
         self._at = {fetch.tag: position for position, fetch in enumerate(self._fetches)}
         if len(self._at) != len(self._fetches):
             raise ValueError("two polls of a session have the same tag")
@@ -46,10 +48,10 @@ class Polls:
         self._failures = [0] * len(self._fetches)
 
     def start(self, now: Micros) -> None:
-        """The connection is up: begin, each poll at its place within its period."""
+        """The connection is up: begin, each poll at its place within its period, or within the first minute."""
         count = max(1, len(self._fetches))
-        for position, fetch in enumerate(self._fetches):
-            self._due[position] = now + EVERY[fetch.purpose] * position // count
+        for position, period in enumerate(self._periods):
+            self._due[position] = now + min(period, MINUTE) * position // count
             self._asked[position] = 0
 
     def due(self, now: Micros) -> list[Fetch]:
@@ -74,7 +76,7 @@ class Polls:
         return True
 
     def _settle(self, position: int, ok: bool, now: Micros) -> None:
-        period = EVERY[self._fetches[position].purpose]
+        period = self._periods[position]
         self._asked[position] = 0
         self._failures[position] = 0 if ok else self._failures[position] + 1
         self._due[position] = max(self._due[position], now - period) + period * 2 ** min(4, self._failures[position])

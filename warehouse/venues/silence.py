@@ -2,7 +2,7 @@
 
 A venue may acknowledge a subscription and never send, or lose one stream of many. So every stream that ought to speak
 has a limit: quiet for longer, it is subscribed to anew, twice; still quiet, the connection is given up. After that its
-patience doubles, up to sixteen times, so that an instrument nobody trades does not tear down its neighbours for ever.
+patience doubles, up to sixty-four times, so that an instrument nobody trades does not keep tearing down its neighbours.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ BUSY_TRADES: Micros = 30 * SECOND
 
 TRIES = 2
 """Subscribed to anew this often before the connection is given up."""
+
+DOUBLINGS = 6
+"""Of a stream's patience, one for each time that the connection was given up in vain."""
 
 LOOK: Micros = SECOND // 2
 """Between two looks at all streams."""
@@ -123,7 +126,7 @@ class Silence(Generic[Stream]):
                 times = 0
             else:
                 last = max(last, self._found[position])
-            if now - last <= patience << min(4, times // (TRIES + 1)):
+            if now - last <= patience << min(DOUBLINGS, times // (TRIES + 1)):
                 continue
             self._found[position], self._times[position] = now, times + 1
             since = heard[stream] or expected

@@ -58,6 +58,18 @@ def test_a_restored_schedule_goes_on_where_it_was() -> None:
     assert [copy.due(now) for now in times] == [polls.due(now) for now in times]
 
 
+def test_a_poll_may_be_rarer_than_its_purpose_and_still_begins_within_a_minute() -> None:
+    polls = Polls([fetch(tag) for tag in "ab"], {"b": 600 * SECOND})
+    polls.start(START)
+    asked = []
+    for now in range(START, START + 1300 * SECOND, SECOND):
+        for one in polls.due(now):
+            polls.answered(one, True, now)
+            if one.tag == "b":
+                asked.append((now - START) // SECOND)
+    assert asked == [30, 630, 1230]
+
+
 def test_two_polls_with_one_tag_are_refused() -> None:
     with pytest.raises(ValueError, match="same tag"):
         Polls([fetch("a"), fetch("a")])
