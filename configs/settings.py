@@ -74,6 +74,7 @@ class EngineSettings(Model):
     snapshot_ms: int = Field(1000, ge=100, le=3_600_000, multiple_of=100)
     snapshot_levels: int = Field(50, ge=1, le=1000, description="Levels a side of a book snapshot.")
     derivatives_ms: int = Field(1000, ge=100, le=60_000, multiple_of=100)
+    trade_prints: bool = Field(True, description="Publish each trade on its channel; every metric counts it anyway.")
     encoding: Literal["json"] = "json"
     transport: Literal["picows", "websockets"] = Field("picows", description="The WebSocket library at the socket.")
 

@@ -32,6 +32,7 @@ def worker_options(settings: Settings, venue: str, instruments: list[str]) -> Wo
             snapshot_ms=engine.snapshot_ms,
             snapshot_levels=engine.snapshot_levels,
             derivatives_ms=engine.derivatives_ms,
+            trade_prints=engine.trade_prints,
         ),
         transport=engine.transport,
         rotate_bytes=settings.journal.rotate_mb << 20,

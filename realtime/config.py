@@ -14,7 +14,8 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Cadences in milliseconds (multiples of 100), ages in microseconds after which a stream is stale, and depths.
 
     `lateness_us` is how long a bar stays open for late trades. `depth_levels` are followed per side, with a whole
-    picture each `depth_snapshot_ms`; `snapshot_levels` are shown each `snapshot_ms`.
+    picture each `depth_snapshot_ms`; `snapshot_levels` are shown each `snapshot_ms`. Without `trade_prints` trades move
+    every metric and no message says each of them.
     """
 
     timeframes: tuple[str, ...] = TIMEFRAMES
@@ -29,6 +30,7 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     snapshot_ms: int = 1000
     snapshot_levels: int = 50
     derivatives_ms: int = 1000
+    trade_prints: bool = True
     lateness_us: Micros = 2 * SECOND
     book_max_age_us: Micros = 2 * SECOND
     trades_max_age_us: Micros = 60 * SECOND

@@ -92,6 +92,7 @@ class Instrument:
         self._holed_from: Micros = 0
         self._snapshot_id = 0
         self._trade_out = self.outlets["trade"]
+        self._prints = config.trade_prints
         self._trades_seen = self.inputs.stale["trades"]
         self._book_seen = self.inputs.stale["depth"]
         self._open_gaps = self.inputs.gaps["trades"]
@@ -118,7 +119,8 @@ class Instrument:
         else:
             self.strange += 1
         self.changed = True
-        messages.append(trade_message(self._trade_out, trade, not self._open_gaps.open))
+        if self._prints:
+            messages.append(trade_message(self._trade_out, trade, not self._open_gaps.open))
 
     def _resumed(self, trade: Trade, source: str) -> None:
         """Trades flow (again): a hole of the venue's contiguous ids is known by now, so none means none was lost."""

@@ -76,6 +76,13 @@ def test_every_trade_is_published_once_in_order() -> None:
         assert [one["trade_id"] for one in of("trade", symbol)] == [one.trade_id for one in trades]
 
 
+def test_without_prints_all_other_messages_stay_the_same() -> None:
+    rules, entries = tape()
+    silent = Engine("binance", "emulated", rules, EngineConfig(trade_prints=False))
+    others = [one.produced for one in messages() if record_name(one.channel) != "trade"]
+    assert [one.produced for one in run(silent, entries, 1, lambda: 50)] == others
+
+
 def test_a_broken_line_makes_the_book_unreadable_and_says_so() -> None:
     after = [one for one in of("fusion_data") if one["ts_recv"] > CUT + 18 * SECOND]
     assert after
