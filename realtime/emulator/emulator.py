@@ -164,7 +164,11 @@ class Emulator:
 
     async def _run(self) -> None:
         next_tick = 0
+        warming: asyncio.Future[None] | None = None
         while True:
+            if warming is not None and warming.done():
+                warming.result()
+                warming = None
             now = self.clock.now()
             for venue, happened in self.source.advance(now):
                 self.servers[venue].event(happened, now)
@@ -173,6 +177,8 @@ class Emulator:
                 for venue, server in self.servers.items():
                     server.tick(now)
                     self.source.subscribed(venue, server.streams)
+                if warming is None and (work := self.source.cold()) is not None:
+                    warming = asyncio.get_running_loop().run_in_executor(None, work)
             await asyncio.sleep(STEP)
 
 

@@ -13,12 +13,13 @@ from collections.abc import Callable
 from fractions import Fraction
 from random import Random
 
-from realtime.emulator.bars import Bar
+from realtime.emulator.bars import Bar, minute_of
 from realtime.emulator.book import ASK, BID, IntegerBook
+from realtime.emulator.forced import Forced, Order
 from realtime.emulator.zone import Print
 from warehouse.clock import MINUTE, SECOND, Micros
 from warehouse.instruments import Grid, Rules
-from warehouse.records import BestQuote, BookUpdate, Candle, Level, Record, Trade
+from warehouse.records import BestQuote, BookUpdate, Candle, Level, Liquidation, Record, Trade
 
 FLUSH: Micros = 100_000
 """Book updates go out on this grid."""
@@ -31,6 +32,7 @@ LEAST, MOST = 210, 320
 
 MakeTrade = Callable[[Print], Trade]
 MakeCandle = Callable[[int, Bar, bool, Micros], Candle]
+NEVER: Micros = 1 << 62
 
 
 class Flow:
@@ -53,6 +55,7 @@ class Flow:
         event_ids: bool,
         trade: MakeTrade,
         candle: MakeCandle,
+        forced: Forced | None = None,
     ) -> None:
         self.rules = rules
         self.grid: Grid = rules.grid
@@ -79,6 +82,11 @@ class Flow:
         self._top = self.book.top()
         self.at = start
         self._next_event = start + self._random.expovariate(1.0) * self._gap
+        self.liquidations: list[Liquidation] = []
+        self._forced = forced
+        self._orders: list[Order] = []
+        self._next_order: Micros = NEVER
+        self._plan(start)
         self.flush = FLUSH
         self.least, self.most = LEAST, MOST
         self._next_flush = start + FLUSH
@@ -100,7 +108,7 @@ class Flow:
     @property
     def due(self) -> float:
         """When the next thing happens."""
-        return min(self._next_event, self._next_flush)
+        return min(self._next_event, self._next_flush, self._next_order)
 
     def advance(self, to: Micros) -> list[Record]:
         """Everything that happens up to and including `to`, in order."""
@@ -112,11 +120,15 @@ class Flow:
 
     def _run(self, to: Micros, out: list[Record] | None) -> list[Record]:
         while True:
-            if self._next_flush <= self._next_event:
+            if self._next_flush <= self._next_event and self._next_flush <= self._next_order:
                 if self._next_flush > to:
                     break
                 self._flush(self._next_flush, out)
                 self._next_flush += self.flush
+            elif self._next_order <= self._next_event:
+                if self._next_order > to:
+                    break
+                self._liquidate(out)
             else:
                 if self._next_event > to:
                     break
@@ -134,11 +146,41 @@ class Flow:
             self._limit_order(fair)
         else:
             self._cancellation(fair)
+        self._look(now, out)
+
+    def _look(self, now: Micros, out: list[Record] | None) -> None:
+        """Tell of a new best bid or ask."""
         top = self.book.top()
         if top != self._top:
             self._top = top
             if out is not None:
                 out.append(self._quote(now, top))
+
+    def _plan(self, start: Micros) -> None:
+        """The forced orders of the minute that begins at `start`, the next one last."""
+        if self._forced is not None:
+            self._orders = self._forced.orders(minute_of(start))[::-1]
+            self._next_order = self._orders[-1].ts if self._orders else NEVER
+
+    def _liquidate(self, out: list[Record] | None) -> None:
+        """Close a position at the market; what the venue says of it follows the trades."""
+        assert self._forced is not None  # it made the order
+        order, first = self._orders.pop(), len(self.times)
+        self._next_order = self._orders[-1].ts if self._orders else NEVER
+        side, left = (ASK, order.signed_lots) if order.signed_lots > 0 else (BID, -order.signed_lots)
+        keys = self.book.keys[side]
+        while left > 0 and len(keys) > LEAST // 2:
+            key = keys[-1]
+            filled = self.book.take(side, key, left)
+            left -= filled
+            self._print(order.ts, -key if side == ASK else key, filled if side == ASK else -filled, out)
+        self._look(order.ts, out)
+        lots = [abs(signed) for signed in self.signed_lots[first:]]
+        if lots and order.told:
+            worth = sum(ticks * size for ticks, size in zip(self.ticks[first:], lots, strict=True))
+            self.liquidations.append(self._forced.record(order, sum(lots), worth))
+            if out is not None:
+                out.append(self.liquidations[-1])
 
     def _market_order(self, now: Micros, fair: float, out: list[Record] | None) -> None:
         random, book = self._random, self.book
@@ -226,6 +268,7 @@ class Flow:
                 close = self.bars[-1].close
                 self.bars.append(Bar(close, close, close, close, 0, 0, 0, 0))
                 self._candle_news = True
+                self._plan(now)
 
     def _publish(self, bids: list[tuple[int, int]], asks: list[tuple[int, int]]) -> None:
         for shown, changes in zip(self.shown, (bids, asks), strict=True):

@@ -23,17 +23,21 @@ EPOCH: Micros = 1_577_836_800_000_000
 
 
 class Coin(msgspec.Struct, frozen=True):
-    """A base coin. `unit` is a price step that every venue's tick divides, `anchor` the price around which it lives."""
+    """A base coin. `unit` is a price step that every venue's tick divides, `anchor` the price around which it lives.
+
+    Its perpetuals settle funding each `funding_hours`.
+    """
 
     unit: str
     anchor: float
+    funding_hours: int = 8
 
 
 COINS: dict[str, Coin] = {
     "BTC": Coin("0.1", 78_000.0),
     "ETH": Coin("0.01", 2_900.0),
     "SOL": Coin("0.01", 165.0),
-    "BNB": Coin("0.1", 820.0),
+    "BNB": Coin("0.1", 820.0, funding_hours=4),
     "XRP": Coin("0.0001", 2.2),
 }
 
@@ -85,6 +89,22 @@ _TABLE: dict[tuple[str, Market], tuple[tuple[str, str, str], ...]] = {
 
 EVENT_IDS = ("binance", "okx")
 """Venues whose book ids count events, so that one update spans several; elsewhere each update adds one."""
+
+SAMPLED = ("binance", "okx")
+"""Venues that show at most one liquidation a second and instrument."""
+
+FILL_PRICED = ("binance",)
+"""Venues whose liquidations carry the average fill; elsewhere it is the bankruptcy price."""
+
+LIVE = {"binance": "TRADING", "bybit": "Trading", "okx": "live"}
+"""How a venue says that an instrument is trading."""
+
+ISOLATED: dict[str, Callable[[list[str]], dict[str, str]]] = {
+    "binance": lambda symbols: {name: name for name in symbols if name.startswith("BTC")},
+    "bybit": lambda symbols: {name: name for name in symbols if name.startswith(("BTC", "ETH"))},
+    "okx": lambda symbols: {name: name.removesuffix("-SWAP") for name in symbols},
+}
+"""Symbols with an insurance pool of their own, and the pool's name; the others share one."""
 
 NAMES: dict[str, Callable[[Trade, Market], str]] = {"bybit": execution_id}
 """How a venue names an execution, where it does not just count."""

@@ -10,20 +10,38 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from random import Random
+from heapq import merge
+from typing import Literal
 
 import msgspec
 
 from realtime.emulator.bars import Bar, Bars, merged, minute_of, start_of
+from realtime.emulator.derivatives import Derivatives
 from realtime.emulator.flow import MARKET, Flow
+from realtime.emulator.forced import Forced
 from realtime.emulator.listings import EPOCH, EVENT_IDS, NAMES, listings, rules
 from realtime.emulator.path import TILE, Path
+from realtime.emulator.states import Insurance, trading
 from realtime.emulator.zone import Print, Zone, between
-from warehouse.clock import HOUR, MINUTE, SECOND, Clock, Micros
+from warehouse.clock import MINUTE, SECOND, Clock, Micros
 from warehouse.instruments import Listing, Rules, timeframe_us
-from warehouse.records import BookUpdate, Candle, FundingRate, Trade
+from warehouse.records import (
+    BookUpdate,
+    Candle,
+    FundingRate,
+    InstrumentStatus,
+    InsuranceFund,
+    Liquidation,
+    MarkPrice,
+    OpenInterest,
+    Record,
+    Ticker,
+    Trade,
+)
 
-FUNDING_EVERY: Micros = 8 * HOUR
+OPEN_INTEREST_EVERY: Micros = 3 * SECOND
+FUNDING_TOLD_EVERY: Micros = 30 * SECOND
+_STEPS = (TILE, 60, 30, 15, 5, 3)
 
 
 class Cold(Exception):
@@ -46,6 +64,8 @@ class Market:
         last_id = 1_000_000_000 + int.from_bytes(digest[:4], "big")
         self._end = minute_of(t0)
         self.zone = Zone(self._bars, max(0, minute_of(t0 - lookback)), self._end, last_id)
+        perpetual = listing.market == "perp"
+        self.derivatives = Derivatives(self._bars, self.rules) if perpetual else None
         self.flow = Flow(
             self._bars.key,
             self.rules,
@@ -57,8 +77,44 @@ class Market:
             listing.venue in EVENT_IDS,
             self.trade,
             self._live_candle,
+            Forced(self._bars.key, self.rules, self._bars.trade_lots) if perpetual else None,
         )
+        self._next_statement = t0 + SECOND
+        self._day: tuple[int, Bar] | None = None
         self._long: dict[tuple[int, int], Bar] = {}
+
+    @property
+    def due(self) -> float:
+        """When this instrument has something to say next."""
+        return min(self.flow.due, self._next_statement)
+
+    def advance(self, to: Micros) -> list[Record]:
+        """All that is said up to and including `to`, in order: the flow, and what is stated each whole second."""
+        said: list[Record] = []
+        while self._next_statement <= to:
+            said += self.flow.advance(self._next_statement)
+            said += self._statements(self._next_statement)
+            self._next_statement += SECOND
+        said += self.flow.advance(to)
+        return said
+
+    def relive(self, to: Micros) -> None:
+        """`advance` for a past that nobody needs told."""
+        self.flow.relive(to)
+        self._next_statement = (to // SECOND + 1) * SECOND
+
+    def _statements(self, at: Micros) -> Iterable[Record]:
+        """Mark price and ticker each second, open interest each three, funding each thirty. The ticker waits until
+        history is made.
+        """
+        if self.derivatives is not None:
+            yield self.derivatives.mark_price(at)
+            if at % OPEN_INTEREST_EVERY == 0:
+                yield self.derivatives.open_interest_at(at)
+            if at % FUNDING_TOLD_EVERY == 0:
+                yield self.derivatives.funding_now(at)
+        if self.ready:
+            yield self.ticker()
 
     @property
     def ready(self) -> bool:
@@ -203,42 +259,63 @@ class Market:
         found += self._live(low, max(low, low + limit - len(found)))
         return [self.trade(print_) for print_ in found[:limit]]
 
-    def lived(self) -> Iterable[Trade]:
-        """All live trades since `t0`."""
-        return map(self.trade, self._live(0, len(self.flow.times)))
+    def lived(self) -> Iterable[Trade | Liquidation]:
+        """All live trades and liquidations since `t0`, in order."""
+        trades = map(self.trade, self._live(0, len(self.flow.times)))
+        return merge(trades, self.flow.liquidations, key=_ts_event)
 
     def _warm(self) -> None:
         if not self.ready:
             raise Cold(self)
 
-    def funding(self, start: Micros, end: Micros, limit: int, newest: bool) -> list[FundingRate]:
-        """Settled rates each eight hours, from the seed; none for spot."""
-        if self.rules.market == "spot":
-            return []
-        first = -(-max(start, EPOCH) // FUNDING_EVERY) * FUNDING_EVERY
-        times = range(first, min(end, self.flow.at + 1), FUNDING_EVERY)
-        kept = times[-limit:] if newest else times[:limit]
-        return [self._funding(at) for at in (kept if limit > 0 else ())]
+    def day(self) -> Bar:
+        """The last 24 hours: 1,439 whole minutes and the open one. Raises Cold."""
+        self._warm()
+        open_minute = self._end + len(self.flow.bars) - 1
+        if self._day is None or self._day[0] != open_minute:
+            self._day = open_minute, merged(self._parts(max(0, open_minute - 1439), open_minute))
+        bars = (self._day[1], self.flow.bars[-1])
+        return merged([bar for bar in bars if bar.trades] or bars[:1])
 
-    def _funding(self, at: Micros) -> FundingRate:
-        random = Random(f"{self._bars.key}:funding:{at}")
-        rate = round(max(-0.0015, min(0.0015, random.gauss(0.00007, 0.00009))), 8)
-        mark = self._grid.price(round(self._bars.fair(at)))
-        return FundingRate(
+    def _parts(self, minute: int, end: int) -> Iterable[Bar]:
+        """The minutes of `[minute, end)` in as few bars as there are. Minutes without trades are passed over."""
+        while minute < end:
+            last = min(end, self.zone.first)
+            fitting = (step for step in _STEPS if minute % step == 0 and minute + step <= last)
+            step = next(fitting, 1)
+            bar = self.bar(minute, step)
+            if bar.trades:
+                yield bar
+            minute += step
+
+    def ticker(self) -> Ticker:
+        """The last 24 hours in a few numbers. Raises Cold."""
+        day, grid = self.day(), self._grid
+        return Ticker(
             venue=self.rules.venue,
             instrument=self.rules.instrument,
-            ts_event=at,
+            ts_event=self.flow.at,
             ts_recv=0,
-            funding_rate=rate,
-            settled=True,
-            interval_us=FUNDING_EVERY,
-            next_funding_at=at + FUNDING_EVERY,
-            mark_price=mark,
+            last_price=grid.price(day.close),
+            open=grid.price(day.open),
+            high=grid.price(day.high),
+            low=grid.price(day.low),
+            volume=grid.size(day.lots),
+            quote_volume=grid.notional(day.tick_lots),
+            trade_count=day.trades,
         )
+
+    def status(self) -> InstrumentStatus:
+        """The state of trading now."""
+        return trading(self.rules, self.flow.at)
+
+
+def _ts_event(record: Record) -> Micros:
+    return record.ts_event
 
 
 class SeededView:
-    """All instruments of one venue as a `MarketView`. Candle, trade and funding calls raise `Cold` before history is
+    """All instruments of one venue as a `MarketView`. Candle, trade and ticker calls raise `Cold` before history is
     made.
     """
 
@@ -250,6 +327,7 @@ class SeededView:
             listing.instrument: Market(seed, listing, paths[listing.base], t0, lookback, rate)
             for listing in listings(venue)
         }
+        self._insurance = Insurance(seed, venue, list(self.rules()))
 
     def now(self) -> Micros:
         return self._clock.now()
@@ -272,4 +350,51 @@ class SeededView:
         return self.markets[instrument].flow.snapshot()
 
     def funding(self, instrument: str, start: Micros, end: Micros, limit: int, newest: bool, /) -> list[FundingRate]:
-        return self.markets[instrument].funding(start, end, limit, newest)
+        one, now = self._of(instrument)
+        return [] if one is None else one.funding(start, end, limit, newest, now)
+
+    def _of(self, instrument: str) -> tuple[Derivatives | None, Micros]:
+        """What a perpetual has beside its market (None: it is spot), and the time up to which the market has come."""
+        market = self.markets[instrument]
+        return market.derivatives, market.flow.at
+
+    def funding_now(self, instrument: str, /) -> FundingRate | None:
+        one, now = self._of(instrument)
+        return None if one is None else one.funding_now(now)
+
+    def mark_price(self, instrument: str, /) -> MarkPrice | None:
+        one, now = self._of(instrument)
+        return None if one is None else one.mark_price(now)
+
+    def mark_candles(
+        self,
+        instrument: str,
+        kind: Literal["mark", "index"],
+        timeframe: str,
+        start: Micros,
+        end: Micros,
+        limit: int,
+        newest: bool,
+        /,
+    ) -> list[Candle]:
+        one, now = self._of(instrument)
+        return [] if one is None else one.candles(kind, timeframe, start, end, limit, newest, now)
+
+    def open_interest_now(self, instrument: str, /) -> OpenInterest | None:
+        one, now = self._of(instrument)
+        return None if one is None else one.open_interest_at(now)
+
+    def open_interest(
+        self, instrument: str, period: Micros, start: Micros, end: Micros, limit: int, newest: bool, /
+    ) -> list[OpenInterest]:
+        one, now = self._of(instrument)
+        return [] if one is None else one.open_interest(period, start, end, limit, newest, now)
+
+    def insurance(self) -> list[InsuranceFund]:
+        return self._insurance.now(self.now())
+
+    def ticker(self, instrument: str, /) -> Ticker | None:
+        return self.markets[instrument].ticker()
+
+    def status(self, instrument: str, /) -> InstrumentStatus:
+        return self.markets[instrument].status()

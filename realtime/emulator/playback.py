@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import msgspec
 
 from realtime.emulator.recorded import Row, Shelf, settled_every
+from realtime.emulator.states import trading
 from warehouse.book import Book
 from warehouse.clock import Clock, Micros
 from warehouse.instruments import Rules, timeframe_us
-from warehouse.records import BookInvalid, BookUpdate, Candle, FundingRate, Trade
+from warehouse.records import (
+    BookInvalid,
+    BookUpdate,
+    Candle,
+    FundingRate,
+    InstrumentStatus,
+    InsuranceFund,
+    MarkPrice,
+    OpenInterest,
+    Record,
+    Ticker,
+    Trade,
+)
 
 
 class Shown:
@@ -19,17 +35,32 @@ class Shown:
         self.trades: list[Trade] = []
         self.book = Book(rules.grid)
         self.candles: dict[tuple[str, Micros], Candle] = {}
+        self.funding: FundingRate | None = None
+        self.mark: MarkPrice | None = None
+        self.open_interest: dict[Micros, list[OpenInterest]] = {}
+        self.ticker: Ticker | None = None
+        self.status: InstrumentStatus | None = None
 
-    def take(self, record: Trade | BookUpdate | BookInvalid | Candle) -> None:
-        """One record of the tape."""
+    def take(self, record: Record) -> None:
+        """One record of the tape; of what nobody can ask for, nothing is kept."""
         if isinstance(record, Trade):
             self.trades.append(record)
         elif isinstance(record, BookUpdate):
             self.book.apply(record)
         elif isinstance(record, BookInvalid):
             self.book.invalidate(record.why)
-        else:
+        elif isinstance(record, Candle):
             self.candles[record.timeframe, record.open_time] = record
+        elif isinstance(record, FundingRate):
+            self.funding = self.funding if record.settled else record
+        elif isinstance(record, MarkPrice):
+            self.mark = record if self.mark is None else _merged(self.mark, record)
+        elif isinstance(record, OpenInterest):
+            self.open_interest.setdefault(record.period_us, []).append(record)
+        elif isinstance(record, Ticker):
+            self.ticker = record
+        elif isinstance(record, InstrumentStatus):
+            self.status = record
 
     def bars(self, timeframe: str, start: Micros, since: Micros) -> Iterator[Row]:
         """Bars of the trades shown, from the first that lies wholly after `since`."""
@@ -54,6 +85,15 @@ class Shown:
             )
 
 
+def _merged(before: MarkPrice, now: MarkPrice) -> MarkPrice:
+    """Both prices, where a message carries one of them."""
+    return msgspec.structs.replace(
+        now,
+        mark_price=before.mark_price if now.mark_price is None else now.mark_price,
+        index_price=before.index_price if now.index_price is None else now.index_price,
+    )
+
+
 class TapeView:
     """A `MarketView` of one venue of a tape.
 
@@ -67,9 +107,12 @@ class TapeView:
         self._shelf = shelf
         self._clock = clock
         self._start = start
+        self._pools: dict[tuple[str, str], InsuranceFund] = {}
 
-    def take(self, record: Trade | BookUpdate | BookInvalid | Candle) -> None:
+    def take(self, record: Record) -> None:
         """One record of the tape, now."""
+        if isinstance(record, InsuranceFund):
+            self._pools[record.pool, record.asset] = record
         shown = self._shown.get(record.instrument)
         if shown is not None:
             shown.take(record)
@@ -155,3 +198,50 @@ class TapeView:
             )
             for at, rate in (kept if limit > 0 else ())
         ]
+
+    def funding_now(self, instrument: str, /) -> FundingRate | None:
+        return self._shown[instrument].funding
+
+    def mark_price(self, instrument: str, /) -> MarkPrice | None:
+        return self._shown[instrument].mark
+
+    def mark_candles(
+        self,
+        instrument: str,
+        kind: Literal["mark", "index"],
+        timeframe: str,
+        start: Micros,
+        end: Micros,
+        limit: int,
+        newest: bool,
+        /,
+    ) -> list[Candle]:
+        """Recorded ones; a tape's messages make no candle, since the price between two of them is not known."""
+        rules, now, span = self._shown[instrument].rules, self.now(), timeframe_us(timeframe)
+        rows = [row for row in self._shelf.prices(rules, kind, timeframe, start, end) if row.open_time + span <= now]
+        kept = rows[-limit:] if newest else rows[:limit]
+        return [self._candle(rules, timeframe, row, True) for row in (kept if limit > 0 else ())]
+
+    def open_interest_now(self, instrument: str, /) -> OpenInterest | None:
+        readings = self._shown[instrument].open_interest.get(0)
+        return readings[-1] if readings else None
+
+    def open_interest(
+        self, instrument: str, period: Micros, start: Micros, end: Micros, limit: int, newest: bool, /
+    ) -> list[OpenInterest]:
+        """Rows of history that the tape's own answers held."""
+        rows = {row.ts_event: row for row in self._shown[instrument].open_interest.get(period, ())}
+        times = sorted(at for at in rows if start <= at < end)
+        kept = times[-limit:] if newest else times[:limit]
+        return [rows[at] for at in (kept if limit > 0 else ())]
+
+    def insurance(self) -> list[InsuranceFund]:
+        return list(self._pools.values())
+
+    def ticker(self, instrument: str, /) -> Ticker | None:
+        return self._shown[instrument].ticker
+
+    def status(self, instrument: str, /) -> InstrumentStatus:
+        """What the tape said last; before that, trading."""
+        shown = self._shown[instrument]
+        return shown.status or trading(shown.rules, self.now())

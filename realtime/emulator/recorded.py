@@ -1,9 +1,8 @@
 """Candles and funding rates from recorded CSV files, for the history of a tape.
 
 A file is understood by its header and its place: venue and market are folder names on its path (`binance/linear/...`),
-the symbol opens
-its name, and the spacing of its rows is the timeframe. Files of anything else (mark prices, open interest) are passed
-over.
+the symbol opens its name, and the spacing of its rows is the timeframe. `-mark` or `-index` at the name's end says that
+the bars are of that price. Files of anything else are passed over.
 """
 
 from __future__ import annotations
@@ -15,14 +14,17 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from realtime.emulator.derivatives import PriceKind
 from warehouse.clock import HOUR, SECOND, Micros
 from warehouse.errors import ConfigError
 from warehouse.instruments import TIMEFRAMES, Market, Rules, timeframe_us
 
 _MARKETS: dict[str, Market] = {"spot": "spot", "linear": "perp", "swap": "perp", "perp": "perp"}
 _FRAMES = {timeframe_us(name): name for name in TIMEFRAMES}
+_KINDS: tuple[PriceKind, ...] = ("mark", "index")
+Key = TypeVar("Key", bound=tuple[str, ...])
 
 
 class Row(NamedTuple):
@@ -39,10 +41,14 @@ class Row(NamedTuple):
 
 
 class Shelf:
-    """Recorded history by (venue, instrument): bars by timeframe, settled funding rates. Ascending, no time twice."""
+    """Recorded history by (venue, instrument): bars by timeframe, settled funding rates. Ascending, no time twice.
+
+    `marks` are bars of the mark and index price, by (venue, instrument, kind, timeframe), without volumes.
+    """
 
     def __init__(self) -> None:
         self.bars: dict[tuple[str, str, str], list[Row]] = {}
+        self.marks: dict[tuple[str, str, PriceKind, str], list[Row]] = {}
         self.funding: dict[tuple[str, str], list[tuple[Micros, float]]] = {}
 
     @classmethod
@@ -69,15 +75,23 @@ class Shelf:
             kept = dict(self.funding.get((rule.venue, rule.instrument), []))
             kept.update((at, rate) for at, rate in rates if at <= until)
             self.funding[rule.venue, rule.instrument] = sorted(kept.items())
-        elif {"open", "high", "low", "close", "volume"} <= rows[0].keys():
-            bars = {bar.open_time: bar for bar in map(_bar, rows)}
-            times = sorted(bars)
+        elif {"open", "high", "low", "close"} <= rows[0].keys():
+            bars = list(map(_bar, rows))
+            times = sorted(dict.fromkeys(bar.open_time for bar in bars))
             span = min((late - early for early, late in pairwise(times)), default=0)
-            if (timeframe := _FRAMES.get(span)) is not None:
-                key = (rule.venue, rule.instrument, timeframe)
-                known = {bar.open_time: bar for bar in self.bars.get(key, [])}
-                known.update((at, bar) for at, bar in bars.items() if at + span <= until)
-                self.bars[key] = [known[at] for at in sorted(known)]
+            if (timeframe := _FRAMES.get(span)) is None:
+                return
+            whole = [bar for bar in bars if bar.open_time + span <= until]
+            kind = next((kind for kind in _KINDS if file.name.split(".")[0].endswith(f"-{kind}")), None)
+            if kind is not None:
+                _merge(self.marks, (rule.venue, rule.instrument, kind, timeframe), whole)
+            elif "volume" in rows[0]:
+                _merge(self.bars, (rule.venue, rule.instrument, timeframe), whole)
+
+    def prices(self, rule: Rules, kind: PriceKind, timeframe: str, start: Micros, end: Micros) -> list[Row]:
+        """The recorded bars of the mark or index price that open in `[start, end)`."""
+        bars = self.marks.get((rule.venue, rule.instrument, kind, timeframe), [])
+        return bars[bisect_left(bars, (start,)) : bisect_left(bars, (end,))]
 
     def candles(self, rule: Rules, timeframe: str, start: Micros, end: Micros) -> list[Row]:
         """The recorded bars that open in `[start, end)`."""
@@ -87,6 +101,12 @@ class Shelf:
     def rates(self, rule: Rules, start: Micros, end: Micros) -> list[tuple[Micros, float]]:
         """The recorded funding rates settled in `[start, end)`."""
         return [one for one in self.funding.get((rule.venue, rule.instrument), []) if start <= one[0] < end]
+
+
+def _merge(shelf: dict[Key, list[Row]], key: Key, bars: list[Row]) -> None:
+    """Put bars to those that are there, ascending; of two at one time the newer stays."""
+    known = {bar.open_time: bar for bar in (*shelf.get(key, []), *bars)}
+    shelf[key] = [known[at] for at in sorted(known)]
 
 
 def _is_about(file: Path, rule: Rules) -> bool:
@@ -121,7 +141,7 @@ def _bar(row: dict[str, str]) -> Row:
         float(row["high"]),
         float(row["low"]),
         float(row["close"]),
-        float(row["volume"]),
+        float(row.get("volume", 0.0)),
         float(turnover) if turnover else None,
         int(trades) if trades else None,
     )

@@ -7,7 +7,7 @@ emulator relives its past instead of reading it. An hour of 30 instruments takes
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path as File
 
 import msgspec
@@ -20,7 +20,7 @@ from realtime.emulator.source import About, Played
 from realtime.emulator.truth import Truth
 from warehouse.clock import HOUR, MINUTE, Clock, Micros
 from warehouse.errors import ConfigError
-from warehouse.records import Record, Trade
+from warehouse.records import Liquidation, Record, Trade
 
 log = structlog.get_logger()
 
@@ -73,6 +73,8 @@ class Seeded:
         self._clock = clock
         self._truth = truth
         self._views: dict[str, SeededView] = {}
+        self._tickers: dict[str, list[str]] = {}
+        self._next_insurance = market.t0
 
     def open(self) -> None:
         """Draw the paths and live from `t0` to now. Raises ConfigError for a market of the future."""
@@ -91,7 +93,7 @@ class Seeded:
             log.info("reliving", minutes=(now - market.t0) // MINUTE)
         for view in self._views.values():
             for one in view.markets.values():
-                one.flow.relive(now)
+                one.relive(now)
                 if self._truth is not None:
                     self._truth.write(one.lived())
 
@@ -108,17 +110,31 @@ class Seeded:
         )
 
     def subscribed(self, venue: str, streams: Sequence[tuple[str, str]]) -> None:
-        """Nothing waits for subscribers here."""
+        """Tickers that are listened to need history, which is made when this asks for it (`cold`)."""
+        self._tickers[venue] = [name.lower() for _, name in streams if "ticker" in name.lower()]
+
+    def cold(self) -> Callable[[], None] | None:
+        """Make the history behind a ticker that somebody waits for."""
+        for venue, names in self._tickers.items():
+            for market in self._views[venue].markets.values() if names else ():
+                symbol = market.rules.symbol.lower()
+                if not market.ready and any(symbol in name for name in names):
+                    return market.prepare
+        return None
 
     def advance(self, now: Micros) -> Iterator[tuple[str, Record | Played]]:
-        """What the flows did up to `now`. Within an instrument in order; instruments one after the other."""
+        """What happened up to `now`. Within an instrument in order; instruments one after the other."""
         for venue, view in self._views.items():
             for market in view.markets.values():
-                flow = market.flow
-                if flow.due > now:
+                if market.due > now:
                     continue
-                records = flow.advance(now)
-                if self._truth is not None and (trades := [one for one in records if isinstance(one, Trade)]):
-                    self._truth.write(trades)
+                records = market.advance(now)
+                if self._truth is not None:
+                    self._truth.write(one for one in records if isinstance(one, Trade | Liquidation))
                 for record in records:
                     yield venue, record
+        if now >= self._next_insurance:
+            self._next_insurance = (now // MINUTE + 1) * MINUTE
+            for venue, view in self._views.items():
+                for fund in view.insurance():
+                    yield venue, fund

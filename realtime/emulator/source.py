@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -60,6 +60,10 @@ class Source(Protocol):
     def about(self, venue: str) -> About: ...
     def subscribed(self, venue: str, streams: Sequence[tuple[str, str]]) -> None:
         """What the connections of a venue now hold, as (base, stream)."""
+        ...
+
+    def cold(self) -> Callable[[], None] | None:
+        """Slow work that somebody waits for, to be done in a thread; None: there is none."""
         ...
 
     def advance(self, now: Micros) -> Iterable[tuple[str, Record | Played]]:

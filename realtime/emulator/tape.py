@@ -24,7 +24,7 @@ from warehouse.clock import SECOND, Clock, Micros
 from warehouse.errors import ConfigError
 from warehouse.instruments import Rules
 from warehouse.journal import Entry, Header, Kind
-from warehouse.records import BookInvalid, BookUpdate, Candle, Record, Trade
+from warehouse.records import Record
 from warehouse.venues import venue as venue_module
 from warehouse.venues.base import EmulatedVenue, Send, Session
 
@@ -182,6 +182,10 @@ class Recorded:
         for stream in streams:
             self._wanted[venue].pop(stream, None)
 
+    def cold(self) -> None:
+        """Nothing is slow here."""
+        return
+
     def _may_play(self, now: Micros) -> bool:
         waiting = any(self._wanted.values())
         if not self.playing and now >= self.tape.start + REST_ONLY and (not waiting or now >= self._deadline):
@@ -198,7 +202,7 @@ class Recorded:
             decoding = self._decodings[number]
             view = self._views[decoding.venue]
             for _, output in decoding.feed(entry):
-                if isinstance(output, Trade | BookUpdate | BookInvalid | Candle):
+                if isinstance(output, Record):
                     view.take(output)
             if playing and entry.kind == Kind.FRAME and (stream := stream_of(entry.payload)) is not None:
                 yield decoding.venue, Played(self._bases.get(entry.source, ""), stream, entry.payload)

@@ -50,7 +50,7 @@ def digest() -> str:
     one.prepare()
     said: list[object] = [one.flow.advance(T0 + 20 * SECOND), one.flow.snapshot()]
     said += [one.candles(timeframe, 0, T0 + HOUR, 20, True) for timeframe in TIMEFRAMES]
-    said += [one.trades_by_time(0, T0 + HOUR, 1000, False), one.funding(0, T0, 10, True)]
+    said += [one.trades_by_time(0, T0 + HOUR, 1000, False), one.ticker(), one.status()]
     return hashlib.sha256(msgspec.json.encode(said)).hexdigest()
 
 
@@ -223,13 +223,6 @@ def test_the_live_market_stays_near_the_path() -> None:
             flow.relive(T0 + minute * MINUTE)
             bid, _, ask, _ = flow.book.top()
             assert abs((bid + ask) / 2 / flow.fair(T0 + minute * MINUTE) - 1) < 0.001
-
-
-def test_funding_settles_each_eight_hours_on_perpetuals_only() -> None:
-    rates = market(SWAP).funding(T0 - 90 * DAY, T0, 1000, False)
-    assert len(rates) == 270
-    assert all(rate.ts_event % (8 * HOUR) == 0 and abs(rate.funding_rate) < 0.01 for rate in rates)
-    assert market(BTC).funding(0, T0, 10, True) == []
 
 
 def test_nothing_is_served_from_before_the_zone_and_before_2020() -> None:

@@ -15,6 +15,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from realtime.emulator.emulator import Emulator, Options
+from realtime.emulator.truth import trades
 from warehouse.clock import MINUTE, SECOND, SystemClock
 from warehouse.errors import ConfigError
 from warehouse.records import SequenceGap, Trade, Undecodable
@@ -148,8 +149,7 @@ async def test_a_restarted_emulator_has_the_same_past(tmp_path: Path) -> None:
 
 def truth(options: Options) -> list[Trade]:
     assert options.truth is not None
-    lines = options.truth.read_bytes().split(b"\n")[:-1]
-    return sorted((msgspec.json.decode(line, type=Trade) for line in lines), key=lambda t: (t.instrument, t.ts_event))
+    return sorted(trades(options.truth), key=lambda t: (t.instrument, t.ts_event))
 
 
 async def test_a_client_that_does_not_read_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
