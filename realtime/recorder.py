@@ -17,9 +17,10 @@ import msgspec
 import structlog
 
 from realtime.decoding import Decoding
+from realtime.recording import keeping
 from realtime.recording.intervals import Intervals
 from realtime.recording.landing import Landing
-from realtime.recording.reader import TABLES, Begun, GapRow, JournalReader, Known, TradeRow
+from realtime.recording.reader import TABLES, Begun, GapRow, JournalReader, KeptRow, Known, TradeRow
 from realtime.recording.seams import Seams
 from realtime.recording.segments import tidy
 from realtime.recording.voice import Voice
@@ -30,7 +31,7 @@ from warehouse.store import Lake
 
 log = structlog.get_logger()
 
-LIVE = ("trades", "gaps", "coverage", "seams", "overlaps")
+LIVE = ("trades", "gaps", "coverage", "seams", "overlaps", *keeping.TABLES)
 """The tables whose upkeep is the recorder's."""
 
 READ = 20_000
@@ -42,13 +43,14 @@ DRAIN_S = 2.5
 
 class RecorderOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a recorder is told. `journals` are the folders by venue; `commit_us` and `commit_rows` bound a batch of
-    trades; times in microseconds.
+    trades, `keep_us` one of everything else; times in microseconds.
     """
 
     journals: dict[str, Path]
     bus_url: str | None = None
     commit_us: Micros = 15 * SECOND
     commit_rows: int = 50_000
+    keep_us: Micros = 30 * SECOND
     poll_s: float = 0.2
     coverage_us: Micros = MINUTE
     upkeep_us: Micros = 5 * MINUTE
@@ -80,6 +82,7 @@ class Recorder:
         self.voice = Voice(options.bus_url)
         self._trades: list[TradeRow] = []
         self._gaps: list[GapRow] = []
+        self._kept: dict[str, list[KeptRow]] = {}
         self._positions: dict[str, dict[str, int]] = {table: {} for table in TABLES}
         self._due: dict[str, float] = {}
 
@@ -110,6 +113,9 @@ class Recorder:
             if found.gaps:
                 self._gaps += found.gaps
                 self._positions["gaps"][reader.app("gaps")] = found.gaps[-1].log_seq
+            for table, rows in found.kept.items():
+                self._kept.setdefault(table, []).extend(rows)
+                self._positions[table][reader.app(table)] = rows[-1].log_seq
             if found.reconnected or found.gaps:
                 self.seams.again(venue)
             if len(self._trades) >= self.options.commit_rows:
@@ -120,6 +126,8 @@ class Recorder:
         if self._is_due("commit", self.options.commit_us / SECOND):
             self.commit()
             self._look()
+        if self._is_due("keep", self.options.keep_us / SECOND, first=False):
+            self._commit_kept()
         if self._is_due("report", 1.0):
             self._report()
         if self._is_due("certificates", 60.0):
@@ -136,6 +144,7 @@ class Recorder:
         while self.step() and monotonic() < end:
             pass
         self.commit()
+        self._commit_kept()
         self.intervals.extend(self.readers.values())
         self._mark()
         self._look()
@@ -157,6 +166,17 @@ class Recorder:
         positions, self._positions["gaps"] = self._positions["gaps"], {}
         self.landing.gaps(rows, positions)
         self._committed("gaps", positions)
+
+    def _commit_kept(self) -> None:
+        """Everything else, one version per table that has rows."""
+        if not self._kept:
+            return
+        self._sync()
+        waiting, self._kept = self._kept, {}
+        for table, rows in waiting.items():
+            positions, self._positions[table] = self._positions[table], {}
+            self.landing.kept(table, rows, positions)
+            self._committed(table, positions)
 
     def _committed(self, table: str, positions: Mapping[str, int]) -> None:
         self.commits += 1
@@ -201,6 +221,7 @@ class Recorder:
     def _mark(self) -> None:
         """Commit what has been read as each table's position, though it brought no row."""
         self.commit()
+        self._commit_kept()
         for table in TABLES:
             raised = {
                 reader.app(table): reader.done

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import polars as pl
 import structlog
 
-from realtime.recording.reader import GapRow, TradeRow
+from realtime.recording.reader import GapRow, KeptRow, TradeRow
 from warehouse.clock import Micros
 from warehouse.frames import frame, sound
 from warehouse.store import Lake
@@ -51,6 +51,13 @@ class Landing:
         data = self._sound("gaps", frame(table("gaps"), [row.gap for row in rows], beside))
         self._commit("gaps", data, positions)
         self.rows["gaps"] = self.rows.get("gaps", 0) + data.height
+
+    def kept(self, name: str, rows: Sequence[KeptRow], positions: Mapping[str, int]) -> None:
+        """Commit rows of another table with their positions."""
+        beside = {"log_seq": [row.log_seq for row in rows]}
+        data = self._sound(name, frame(table(name), [row.row for row in rows], beside))
+        self._commit(name, data, positions)
+        self.rows[name] = self.rows.get(name, 0) + data.height
 
     def _commit(self, name: str, data: pl.DataFrame, positions: Mapping[str, int]) -> None:
         if data.height:

@@ -14,6 +14,8 @@ from pathlib import Path
 import msgspec
 
 from realtime.decoding import Decoding
+from realtime.recording import keeping
+from realtime.recording.keeping import Keeper
 from realtime.recording.segments import opening_of
 from realtime.tape import Tail, leave_word, segments
 from warehouse.clock import SECOND, Micros
@@ -26,7 +28,7 @@ from warehouse.records import Connected, SequenceGap, Trade
 REMEMBERED = 20_000
 """So many trade ids per instrument are remembered, to drop repeats."""
 
-TABLES = ("trades", "gaps")
+TABLES = ("trades", "gaps", *keeping.TABLES)
 """What a journal's rows go to; each table has its own position."""
 
 
@@ -42,6 +44,13 @@ class GapRow(msgspec.Struct, frozen=True, gc=False):
     """A state of a gap with its place in the journal."""
 
     gap: SequenceGap
+    log_seq: int
+
+
+class KeptRow(msgspec.Struct, frozen=True, gc=False):
+    """A row of one of the other tables with its place in the journal."""
+
+    row: msgspec.Struct
     log_seq: int
 
 
@@ -61,6 +70,7 @@ class Found(msgspec.Struct):
 
     trades: list[TradeRow] = []
     gaps: list[GapRow] = []
+    kept: dict[str, list[KeptRow]] = {}
     begun: list[Begun] = []
     reconnected: bool = False
     entries: int = 0
@@ -99,6 +109,8 @@ class JournalReader:
         self._tail: Tail | None = None
         self._segment: Segment | None = None
         self._decoding: Decoding | None = None
+        self._keeper: Keeper | None = None
+        self._given: list[tuple[str, msgspec.Struct]] = []
         self._begun: dict[str, Begun] = {}
         self._seen: dict[str, dict[str, None]] = {}
         self._second = 0
@@ -176,13 +188,17 @@ class JournalReader:
         if self.header is None or header.journal_id != self.header.journal_id:
             self._learn(header)
         if before is None or self._decoding is None or not _continues(before, header):
+            checkpoint = msgspec.json.decode(segment.checkpoint)
             self._decoding = self._decode(header)
-            self._decoding.restore(msgspec.json.decode(segment.checkpoint).get("sessions", {}))
+            self._decoding.restore(checkpoint.get("sessions", {}))
+            self._keeper = self._keep(self._decoding)
+            self._keeper.restore(checkpoint.get("instruments", {}))
         self.header, self._segment = header, segment
 
     def _take(self, seq: int, entry: Entry, found: Found) -> None:
-        decoding = self._decoding
+        decoding, keeper = self._decoding, self._keeper
         assert decoding is not None
+        assert keeper is not None
         self.ts_recv = max(self.ts_recv, entry.ts_recv)
         if entry.kind == Kind.TICK:
             self._second = max(self._second, entry.ts_recv // SECOND)
@@ -197,6 +213,22 @@ class JournalReader:
                     found.gaps.append(GapRow(output, seq))
             elif isinstance(output, Connected):
                 found.reconnected = True
+            else:
+                keeper.take(output)
+        if entry.kind == Kind.TICK:
+            keeper.tick(entry.ts_recv)
+        if self._given:
+            self._keep_rows(seq, found)
+
+    def _keep(self, decoding: Decoding) -> Keeper:
+        return Keeper(decoding.rules, lambda table, row: self._given.append((table, row)))
+
+    def _keep_rows(self, seq: int, found: Found) -> None:
+        """What the keeper gave for this entry, where its table does not have it yet."""
+        for table, row in self._given:
+            if seq > self.positions[table]:
+                found.kept.setdefault(table, []).append(KeptRow(row, seq))
+        self._given.clear()
 
     def _trade(self, seq: int, trade: Trade, found: Found) -> None:
         instrument = trade.instrument
@@ -242,6 +274,7 @@ class JournalReader:
             kept = decoding.state()
             self._decoding = self._decode(msgspec.structs.replace(self.header, rules=list(rules.values())))
             self._decoding.restore(kept)
+            self._keeper = self._keep(self._decoding)
 
 
 def _continues(before: Header, header: Header) -> bool:
