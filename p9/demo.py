@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import psutil
-import structlog
 from rich.console import Console
-from rich.table import Table
 
-from configs.load import dump, load
+from configs.load import DEFAULT, dump, load
 from configs.settings import Settings
 from p9.summary import Series, Summary, summarise
-from p9.supervise import Child, Supervisor, on_signals
+from p9.supervise import INTERRUPTED, LOCK, Child, Supervisor, on_signals, sole
+from p9.table import follow
 from p9.up import Installation
+from realtime.bus import end_embedded
 from warehouse.clock import OFFSET_ENV, monotonic
 from warehouse.errors import ConfigError, FusionError
 from warehouse.instruments import timeframe_us
-
-log = structlog.get_logger()
 
 MARKER = ".p9-demo"
 
@@ -41,55 +39,76 @@ class Plan:
 
 
 async def run(plan: Plan) -> int:
-    """The whole demo; returns the exit code. Raises ConfigError when the folder belongs to something else."""
-    console = Console()
+    """The whole demo; returns the exit code: 0 when every promise held, 1 when one did not, 130 when it was stopped.
+
+    Raises ConfigError when the folder belongs to something else, or another demo runs there.
+    """
+    console = Console(soft_wrap=not sys.stdout.isatty())
     stop = asyncio.Event()
     on_signals(stop)
-    home = _fresh(plan.home)
-    venues = Supervisor(home / "logs", {})
-    try:
-        endpoints = await _emulate(plan, home, venues, stop)
-        settings, config = _configure(plan, home, endpoints)
-        names = [name for name in plan.venues if settings.venues[name].enabled]
-        recorded = await asyncio.to_thread(_recorded, plan, settings) if plan.tapes else None
-        offset = {OFFSET_ENV: str(endpoints.get("clock_offset_us", 0))}
-        usual = Settings.model_fields["trades_lookback_minutes"].default
-        profile = f"trades of the last {plan.lookback} minutes (p9 up: {usual})"
-        source = f"emulated from {len(plan.tapes)} tapes" if plan.tapes else "emulated"
-        console.print(f"{source}: {', '.join(names)}; profile: {profile}")
-        async with Installation(settings, config, names, offset) as running:
-            missing = await running.until_ready(60, stop)
-            if missing and not stop.is_set():
-                words = "\n".join(f"{name}: {running.supervisor.tail(name, 4)}" for name in missing)
-                raise FusionError(f"not ready after 60 s: {', '.join(missing)}\n{words}")
-            started = monotonic()
-            console.print("workers connected and journaling; backfilling history")
-            await running.once("backfill", ["backfill", "all"], stop)
-            await running.once("structure", ["structure"], stop)
-            console.print(f"history joined after {monotonic() - started:.0f} s; live for {plan.seconds:.0f} s")
-            await _live(plan, running, console, stop)
-            memory = _memory(running)
-            await running.supervisor.end("recorder")
-            summary = summarise(settings, memory, recorded)
-        show(console, summary)
-        return 0 if summary.good or stop.is_set() else 1
-    finally:
-        await venues.stop()
+    home = _own(plan.home)
+    with sole(home):
+        _empty(home)
+        venues = Supervisor(home / "logs", {})
+        try:
+            summary = await _show(plan, home, venues, console, stop)
+        finally:
+            await venues.stop()
+    if summary is None:
+        console.print("stopped before its end: nothing was judged")
+        return INTERRUPTED
+    summary.show(console)
+    return 0 if summary.good else 1
 
 
-def _fresh(home: Path) -> Path:
-    """An empty home folder; an old one of the demo is removed, anything else is left alone."""
-    if home.exists() and any(home.iterdir()):
-        if not (home / MARKER).exists():
-            raise ConfigError(f"{home}: not empty and not made by the demo; choose another --home")
-        shutil.rmtree(home)
+async def _show(plan: Plan, home: Path, venues: Supervisor, console: Console, stop: asyncio.Event) -> Summary | None:
+    endpoints = await _emulate(plan, home, venues, stop)
+    if endpoints is None:
+        return None
+    settings, config = _configure(plan, home, endpoints)
+    names = [name for name in plan.venues if settings.venues[name].enabled]
+    recorded = await asyncio.to_thread(_recorded, plan, settings) if plan.tapes else None
+    offset = {OFFSET_ENV: str(endpoints.get("clock_offset_us", 0))}
+    usual = Settings.model_fields["trades_lookback_minutes"].default
+    source = f"emulated from {len(plan.tapes)} tapes" if plan.tapes else "emulated"
+    console.print(f"{source}: {', '.join(names)}; trades of the last {plan.lookback} minutes (p9 up: {usual})")
+    async with Installation(settings, config, names, offset) as running:
+        await running.join(console, stop)
+        if not stop.is_set():
+            console.print(f"live for {plan.seconds:.0f} s; look on with: P9_HOME={plan.home} p9 watch 'fusion_data:*'")
+        await follow(running, plan.seconds, console, stop)
+        if stop.is_set():
+            return None
+        memory = running.memory()
+        await running.supervisor.end("recorder")
+        return summarise(settings, memory, recorded)
+
+
+def _own(home: Path) -> Path:
+    """The demo's folder, marked as such. Raises ConfigError when it holds something else."""
+    if home.exists() and not home.is_dir():
+        raise ConfigError(f"{home}: a file; choose another --home")
+    if home.exists() and any(home.iterdir()) and not (home / MARKER).exists():
+        raise ConfigError(f"{home}: not empty and not made by the demo; choose another --home")
     home.mkdir(parents=True, exist_ok=True)
     (home / MARKER).touch()
     return home.absolute()
 
 
-async def _emulate(plan: Plan, home: Path, venues: Supervisor, stop: asyncio.Event) -> dict[str, object]:
-    """Start the emulated venues and wait for their endpoints."""
+def _empty(home: Path) -> None:
+    """Remove what an earlier demo left, a bus that outlived it included."""
+    end_embedded(load(DEFAULT, home=str(home)).bus_socket)
+    for path in home.iterdir():
+        if path.name in (MARKER, LOCK):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+async def _emulate(plan: Plan, home: Path, venues: Supervisor, stop: asyncio.Event) -> dict[str, object] | None:
+    """Start the emulated venues and wait for their endpoints; None when `stop` came first."""
     file = home / "endpoints.json"
     arguments = ["emulate", "--seed", str(plan.seed), "--dir", str(home / "emulator"), "--endpoints", str(file)]
     for path in plan.tapes:
@@ -107,6 +126,8 @@ async def _emulate(plan: Plan, home: Path, venues: Supervisor, stop: asyncio.Eve
         if child.done.is_set():
             break
         await asyncio.sleep(0.1)
+    if stop.is_set():
+        return None
     raise FusionError(f"the emulated venues did not start:\n{venues.tail('emulator')}")
 
 
@@ -126,7 +147,7 @@ def _configure(plan: Plan, home: Path, endpoints: dict[str, object]) -> tuple[Se
     }
     if isinstance(instruments := endpoints.get("instruments"), list):
         overrides["instruments"] = instruments
-    settings = load(None, **overrides)
+    settings = load(DEFAULT, **overrides)  # not P9_CONFIG: the demo touches nothing of yours
     dump(settings, home / "config.yaml")
     return settings, home / "config.yaml"
 
@@ -148,52 +169,3 @@ def _recorded(plan: Plan, settings: Settings) -> dict[Series, int]:
             bars = shelf.candles(rule, timeframe, closed - settings.candles_depth * span, closed)
             found[rule.venue, rule.instrument, timeframe] = len(bars)
     return found
-
-
-async def _live(plan: Plan, running: Installation, console: Console, stop: asyncio.Event) -> None:
-    """The live part: a table of fused numbers on a terminal, a line every ten seconds elsewhere."""
-    from rich.live import Live
-
-    from p9.table import fused
-
-    end = monotonic() + plan.seconds
-    url = running.settings.bus_url
-    if console.is_terminal:
-        with Live(fused(url), console=console, refresh_per_second=2, transient=True) as live:
-            while monotonic() < end and not stop.is_set():
-                await asyncio.sleep(0.5)
-                live.update(await asyncio.to_thread(fused, url))
-        return
-    while monotonic() < end and not stop.is_set():
-        await asyncio.sleep(min(10.0, max(0.0, end - monotonic())))
-        produced = sum(_count(report) for report in running.reports().values())
-        console.print(f"{max(0.0, end - monotonic()):4.0f} s left; {produced} messages produced")
-
-
-def _count(report: dict[str, object]) -> int:
-    messages = report.get("messages")
-    return int(messages["produced"]) if isinstance(messages, dict) else 0
-
-
-def _memory(running: Installation) -> dict[str, int]:
-    """Resident memory per process now, MiB."""
-    found = {}
-    for name, child in running.supervisor.children.items():
-        if child.pid is not None:
-            try:
-                found[name] = psutil.Process(child.pid).memory_info().rss >> 20
-            except psutil.NoSuchProcess:
-                continue
-    return found
-
-
-def show(console: Console, summary: Summary) -> None:
-    """Print a summary for people."""
-    for title, heads, rows in summary.sheets():
-        table = Table(*heads, title=title, title_justify="left")
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
-    for fault in summary.faults:
-        console.print(f"[red]not right:[/red] {fault}")
-    console.print("all promises held" if summary.good else f"{len(summary.faults)} promises did not hold")

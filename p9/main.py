@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from importlib import import_module
 
 import click
 
+from p9.guard import guard
 from warehouse.errors import FusionError
 
 COMMANDS: dict[str, str] = {
@@ -43,6 +45,15 @@ class Lazy(click.Group):
         found: click.Command = getattr(import_module(f"p9.commands.{name}"), name)
         return found
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            close = difflib.get_close_matches(args[0], COMMANDS, 1)
+            hint = f"Did you mean '{close[0]}'?" if close else "'p9 --help' lists them."
+            ctx.fail(f"no command '{args[0]}'. {hint}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -51,13 +62,26 @@ class Lazy(click.Group):
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="p9-microstream")
 def cli() -> None:
-    """P9-MicroStream: history and the live market as one continuous, provable record."""
+    """P9-MicroStream: history and the live market as one continuous, provable record.
+
+    \b
+    p9 demo                         everything, with no network
+    p9 COMMAND --help               more about a command
+    P9_CONFIG=my.yaml p9 COMMAND    your settings
+    P9_HOME=folder p9 COMMAND       where lake, journal and bus are (default: p9-home)
+    """
 
 
 def main() -> None:
-    """Entry point; errors of ours are one clear message and a non-zero exit."""
+    """Entry point. What is wrong with settings, machine or data is one clear message and a non-zero exit."""
+    guard()
     try:
         cli()
     except FusionError as error:
         click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise  # not about a file that somebody named: ours to explain
+        click.echo(f"error: {error.filename}: {error.strerror}", err=True)
         sys.exit(1)

@@ -8,24 +8,33 @@ import aiohttp
 
 from configs.settings import Settings
 from realtime.feed import explain
+from warehouse.instruments import Market
 from warehouse.venues import history
+
+TIMEOUT_S = 10
 
 
 async def probe(settings: Settings) -> dict[str, str]:
-    """Each venue in use, with an empty text when it answers, else why it does not."""
-    timeout = aiohttp.ClientTimeout(total=10)
-    async with aiohttp.ClientSession(timeout=timeout) as http:
-
-        async def one(venue: str) -> str:
-            fetch = next(history(venue).server_time("spot"))
-            base = settings.endpoint(venue, fetch.base)
-            try:
-                async with http.get(base + fetch.path, params=fetch.query) as reply:
-                    if reply.status in (403, 451):
-                        return f"{base}: HTTP {reply.status}: geo-blocked or banned here; use another network"
-                    return "" if reply.status == 200 else f"{base}: HTTP {reply.status}"
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                return f"{base}: {explain(error)}"
-
+    """Each venue in use, with an empty text when it answers for all markets in use, else why it does not."""
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as http:
         names = settings.enabled()
-        return dict(zip(names, await asyncio.gather(*(one(name) for name in names)), strict=True))
+        found = await asyncio.gather(*(_venue(settings, name, http) for name in names))
+        return dict(zip(names, found, strict=True))
+
+
+async def _venue(settings: Settings, venue: str, http: aiohttp.ClientSession) -> str:
+    """The clocks of the venue's markets, each base once; the first base that does not answer."""
+    markets: dict[Market, None] = {listing.market: None for listing in settings.listings(venue)}
+    asked: dict[str, None] = {}
+    for market in markets:
+        fetch = next(history(venue).server_time(market))
+        base = settings.endpoint(venue, fetch.base)
+        if base in asked:
+            continue
+        asked[base] = None
+        try:
+            async with http.get(base + fetch.path, params=fetch.query) as reply:
+                reply.raise_for_status()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            return f"{base}: {explain(error)}"
+    return ""

@@ -1,21 +1,39 @@
-"""Child processes: started, restarted with backoff when they die, ended together within five seconds."""
+"""Child processes: started, restarted with growing pauses when they die, ended together within five seconds."""
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
+import psutil
 import structlog
+
+from p9.guard import PARENT
+from warehouse.errors import ConfigError
 
 log = structlog.get_logger()
 
-GRACE_S = 4.0
-"""How long a child may take to end by itself, seconds."""
+T = TypeVar("T")
+
+INTERRUPTED = 130
+"""Exit code of what was stopped before it had done what it was asked for."""
+
+LOCK = "p9.lock"
+"""In a home folder: held by the one process that runs it, and says which."""
+
+GRACE_S = 2.5
+"""How long children may take to end by themselves, seconds."""
+
+LAST_S = 1.5
+"""How long those that end last may take after that."""
 
 
 @dataclass
@@ -33,6 +51,7 @@ class Child:
 
     @property
     def pid(self) -> int | None:
+        """Its process while it runs, else None."""
         return self.process.pid if self.process and self.process.returncode is None else None
 
 
@@ -41,10 +60,11 @@ class Supervisor:
 
     def __init__(self, logs: Path, environment: Mapping[str, str]) -> None:
         self.logs = logs
-        self.environment = {**os.environ, **environment}
+        self.environment = {**os.environ, **environment, PARENT: str(os.getpid())}
         self.children: dict[str, Child] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stopping = False
+        self._starting = asyncio.Lock()
         logs.mkdir(parents=True, exist_ok=True)
 
     def start(self, child: Child) -> Child:
@@ -55,21 +75,25 @@ class Supervisor:
 
     async def _keep(self, child: Child) -> None:
         pause = child.first_pause
-        while not self._stopping:
-            with (self.logs / f"{child.name}.log").open("ab") as out:
-                child.process = await asyncio.create_subprocess_exec(
-                    sys.executable, "-m", "p9", *child.arguments, stdout=out, stderr=out, env=self.environment,
-                    start_new_session=True,
-                )  # fmt: skip
-                child.starts += 1
-                started = asyncio.get_running_loop().time()
-                child.code = await child.process.wait()
+        while True:
+            async with self._starting:  # so that nothing is half started when `stop` looks around
+                if self._stopping:
+                    break
+                with (self.logs / f"{child.name}.log").open("ab") as out:
+                    child.process = await asyncio.create_subprocess_exec(
+                        sys.executable, "-m", "p9", *child.arguments, stdin=asyncio.subprocess.DEVNULL, stdout=out,
+                        stderr=out, env=self.environment, start_new_session=True,
+                    )  # fmt: skip
+            child.starts += 1
+            started = asyncio.get_running_loop().time()
+            child.code = await child.process.wait()
             if child.once or self._stopping:
                 break
-            log.warning("child_died", child=child.name, code=child.code, restart_in_s=round(pause, 1))
             lived = asyncio.get_running_loop().time() - started
-            pause = child.first_pause if lived > 30 else min(pause * 2, 60.0)
+            pause = child.first_pause if lived > 30 else pause
+            log.warning("child_died", child=child.name, code=child.code, restart_in_s=round(pause, 1))
             await asyncio.sleep(pause)
+            pause = min(pause * 2, 60.0)
         child.done.set()
 
     def tail(self, name: str, lines: int = 8) -> str:
@@ -81,42 +105,103 @@ class Supervisor:
         """End one child for good, so that what it holds is written."""
         child = self.children[name]
         child.once = True
-        await self._end([child])
+        await _end([child], GRACE_S + LAST_S)
 
-    async def stop(self, order: list[str] | None = None) -> None:
-        """End all children: the named ones first, one after another, then the rest; whoever lingers is killed."""
-        self._stopping = True
-        for name in order or []:
-            if name in self.children:
-                await self._end([self.children[name]])
-        await self._end(list(self.children.values()))
+    async def stop(self, last: Sequence[str] = ()) -> None:
+        """End all children: everything but `last` at once, then `last`, which write what the others left.
+
+        Whoever lingers is killed, with everything it started.
+        """
+        async with self._starting:
+            self._stopping = True
+        children = list(self.children.values())
+        await _end([child for child in children if child.name not in last], GRACE_S)
+        await _end([child for child in children if child.name in last], LAST_S)
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
-    async def _end(self, children: list[Child]) -> None:
-        alive = [child for child in children if child.pid is not None]
-        for child in alive:
-            _signal(child, signal.SIGTERM)
-        waiting = [asyncio.create_task(child.process.wait()) for child in alive if child.process]
-        if waiting:
-            await asyncio.wait(waiting, timeout=GRACE_S)
-        for child in alive:
-            _signal(child, signal.SIGKILL)
+
+async def _end(children: list[Child], seconds: float) -> None:
+    """SIGTERM to each child, and SIGKILL after `seconds` to what is left of it and of all that it started."""
+    families = [family for child in children if child.pid is not None for family in _family(child.pid)]
+    waiting = []
+    for child in children:
+        if child.process is not None and child.pid is not None:
+            _signal_group(child.pid, signal.SIGTERM)
+            waiting.append(asyncio.create_task(child.process.wait()))
+    if waiting:
+        await asyncio.wait(waiting, timeout=seconds)
+    for child in children:
+        if child.process is not None:
+            _signal_group(child.process.pid, signal.SIGKILL)
+    for process in families:
+        try:
+            process.kill()  # psutil compares the start time: never a stranger with a reused number
+        except psutil.NoSuchProcess:
+            continue
+    if waiting:
+        await asyncio.wait(waiting, timeout=1.0)
 
 
-def _signal(child: Child, what: signal.Signals) -> None:
-    """Signal the child's whole process group, so that nothing it started is left running."""
-    if child.process is None:
-        return
+def _family(pid: int) -> list[psutil.Process]:
+    """A process and all its descendants, of whatever group."""
     try:
-        os.killpg(child.process.pid, what)
-    except ProcessLookupError:
-        pass
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _signal_group(pid: int, what: signal.Signals) -> None:
+    try:
+        os.killpg(pid, what)
+    except (ProcessLookupError, PermissionError):
+        pass  # ended already, or ended and its number is another's by now
 
 
 def on_signals(stop: asyncio.Event) -> None:
-    """Set `stop` on SIGINT and SIGTERM."""
+    """Set `stop` on SIGINT, SIGTERM, and SIGHUP (a closed terminal)."""
     loop = asyncio.get_running_loop()
-    for what in (signal.SIGINT, signal.SIGTERM):
+    for what in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(what, stop.set)
+
+
+async def unless(stop: asyncio.Event, work: Awaitable[T]) -> T | None:
+    """What `work` returns; None when `stop` came first, and `work` is cancelled."""
+    working, stopping = asyncio.ensure_future(work), asyncio.create_task(stop.wait())
+    await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if working.done():
+        return working.result()
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+    return None
+
+
+@contextmanager
+def sole(home: Path) -> Iterator[None]:
+    """One supervisor per home folder, until the block ends or its process does.
+
+    Raises ConfigError when another has it, or when the folder cannot be made.
+    """
+    path = home.absolute() / LOCK
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.open("a+")
+    except OSError as error:
+        raise ConfigError(f"{path.parent}: cannot write here ({error.strerror}); choose another home folder") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            holder = lock.read().strip() or "unknown"
+            raise ConfigError(
+                f"{path.parent}: process {holder} runs this installation already; "
+                "end it first, or choose another home folder"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield

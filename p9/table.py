@@ -1,12 +1,49 @@
-"""The live table: the newest fused message of every instrument."""
+"""What is shown while the live side runs: the newest fused message of every instrument, or lines where nobody looks."""
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import redis
+from rich.console import Console
+from rich.live import Live
 from rich.table import Table
 
+from p9.up import Installation
 from realtime.bus import client
+from warehouse.clock import monotonic
+
+EVERY_S = 10.0
+"""Seconds between two lines."""
+
+
+async def follow(running: Installation, seconds: float | None, console: Console, stop: asyncio.Event) -> None:
+    """Show the live side until `seconds` have passed (None: for ever) or `stop` is set.
+
+    A table on a terminal; elsewhere a line every ten seconds of a limited time, and nothing of an unlimited one.
+    """
+    end = monotonic() + seconds if seconds is not None else None
+    url = running.settings.bus_url
+
+    async def pause(most: float) -> bool:
+        """Wait; False when it is over."""
+        left = most if end is None else min(most, end - monotonic())
+        try:
+            await asyncio.wait_for(stop.wait(), max(0.0, left))
+        except TimeoutError:
+            return end is None or monotonic() < end
+        return False
+
+    if console.is_terminal:
+        with Live(fused(url), console=console, refresh_per_second=2, transient=True) as live:
+            while await pause(0.5):
+                live.update(await asyncio.to_thread(fused, url))
+    elif end is None:
+        await stop.wait()
+    else:
+        while await pause(EVERY_S):
+            console.print(f"{max(0.0, end - monotonic()):4.0f} s left; {running.produced():,} messages produced")
 
 
 def _cell(message: dict[str, object], name: str, digits: int) -> str:

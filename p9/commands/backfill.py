@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from p9 import options
+
 if TYPE_CHECKING:
     from pipelines.progress import Report, Step
 
@@ -41,6 +43,7 @@ def moment(text: str, now: int) -> int:
 @click.option("--since", help="Start: a UTC date or time, or an age (30d). Default: what the settings keep.")
 @click.option("--until", help="End, exclusive. Default: now.")
 @click.option("--json", "as_json", is_flag=True, help="Reports as JSON lines instead of a table.")
+@options.config
 def backfill(
     datasets: tuple[str, ...],
     venues: tuple[str, ...],

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import click
 
+from p9 import options
+
 
 @click.command()
-@click.option("--config", type=click.Path(), help="Configuration file (else P9_CONFIG).")
+@options.config
 @click.option("--port", type=int, help="HTTP port; 0 takes a free one.")
-def board(config: str | None, port: int | None) -> None:
+def board(port: int | None) -> None:
     """Publish `precision9_fusion_status` each second; answer /healthz, /readyz and /status over HTTP."""
     import asyncio
 
@@ -19,7 +21,7 @@ def board(config: str | None, port: int | None) -> None:
     from warehouse.clock import SystemClock
 
     setup()
-    settings = load(config)
+    settings = load()
     claim(settings.bus_url, settings.realm)
     expected = [f"worker-{name}" for name in settings.enabled()] + ["recorder"]
 

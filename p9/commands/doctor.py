@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import click
 
+from p9 import options
+
 
 def _python() -> str:
     import sys
@@ -23,9 +25,9 @@ def _pins() -> str:
 
 
 @click.command()
-@click.option("--config", type=click.Path(), help="Configuration file (else P9_CONFIG).")
+@options.config
 @click.option("--network", is_flag=True, help="Also ask each venue for its time.")
-def doctor(config: str | None, network: bool) -> None:
+def doctor(network: bool) -> None:
     """Check this machine: versions, settings, folders, bus, lake; each line says what to do. Exit code 1 when one
     fails.
     """
@@ -36,7 +38,7 @@ def doctor(config: str | None, network: bool) -> None:
     from realtime.bus import alive, server_binary
     from warehouse.errors import FusionError
 
-    settings = load(config)
+    settings = load()
 
     def folders() -> str:
         if " " in settings.lake_root:

@@ -8,8 +8,11 @@ from contextlib import nullcontext
 
 import click
 
+from p9 import options
+
 
 @click.group()
+@options.config
 def flows() -> None:
     """Scheduled backfills and structure."""
 

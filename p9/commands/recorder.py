@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import click
 
+from p9 import options
+
 
 @click.command()
-@click.option("--config", type=click.Path(), help="Configuration file (else P9_CONFIG).")
-def recorder(config: str | None) -> None:
+@options.config
+def recorder() -> None:
     """Write the journals of all venues into the lake, exactly once, and prove the seams.
 
     Ends on SIGINT or SIGTERM with a last commit. Exit code 1 when another recorder has the lake, or lake, journal and
@@ -23,7 +25,7 @@ def recorder(config: str | None) -> None:
     from warehouse.store import Lake
 
     setup()
-    settings = load(config)
+    settings = load()
     claim(settings.bus_url, settings.realm)
     lake = Lake(settings.lake_root, settings.lake.storage_options, settings.realm)
     options = RecorderOptions(

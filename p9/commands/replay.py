@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from p9 import options
+
 
 def _speed(ctx: click.Context, param: click.Parameter, value: str) -> float | None:
     """`max`, or a multiple of the recorded pace such as `1x`."""
@@ -27,10 +29,8 @@ def _speed(ctx: click.Context, param: click.Parameter, value: str) -> float | No
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File for jsonl; else standard output.")
 @click.option("--bus", "url", help="URL of the bus; default: the configured one.")
 @click.option("--prefix", default="replay:", show_default=True, help="Before every name; '' on a bus of its own.")
-@click.option("--config", type=click.Path(), help="Configuration file (else P9_CONFIG).")
-def replay(
-    journal: Path, speed: float | None, to: str, out: Path | None, url: str | None, prefix: str, config: str | None
-) -> None:
+@options.config
+def replay(journal: Path, speed: float | None, to: str, out: Path | None, url: str | None, prefix: str) -> None:
     """Run JOURNAL (a folder, or one segment) through the live engine: the same code path, the same bytes.
 
     As JSON lines each message is preceded by its `record`, the kind of its channel. On a bus every name gets a prefix,
@@ -51,7 +51,7 @@ def replay(
         from configs.load import load
 
         sink = RedisSink(
-            url or load(config).bus_url,
+            url or load().bus_url,
             realm=realm,
             clock=SystemClock(),
             source=source_of(realm),

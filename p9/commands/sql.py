@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from p9 import options
+
 if TYPE_CHECKING:
     import duckdb
 
@@ -23,8 +25,8 @@ ROWS = 200
     help="Default: table on a terminal, csv into a pipe. parquet needs --output.",
 )
 @click.option("--output", "-o", type=click.Path(dir_okay=False), help="Write to this file instead.")
-@click.option("--config", type=click.Path(), help="Configuration file (else P9_CONFIG).")
-def sql(query: str | None, form: str | None, output: str | None, config: str | None) -> None:
+@options.config
+def sql(query: str | None, form: str | None, output: str | None) -> None:
     """Ask the lake in SQL, with QUERY as an argument or on standard input.
 
     Tables: trades, candles, funding, gaps, seams, coverage, ...; marts: ohlcv('BTC-USDT', '1h', 24), cvd, vwap,
@@ -41,7 +43,7 @@ def sql(query: str | None, form: str | None, output: str | None, config: str | N
     chosen = form or ("csv" if output or not sys.stdout.isatty() else "table")
     if chosen == "parquet" and not output:
         raise click.UsageError("parquet is not text: name a file with --output.")
-    settings = load(config)
+    settings = load()
     connection = connect(settings.lake_root, settings.lake.storage_options)
     try:
         found = connection.sql(text)

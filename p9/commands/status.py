@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import click
 
+from p9 import options
+
 
 @click.command()
-@click.option("--config", type=click.Path(), help="Configuration file (else P9_CONFIG).")
+@options.config
 @click.option("--json", "as_json", is_flag=True, help="The status message as published.")
-def status(config: str | None, as_json: bool) -> None:
+def status(as_json: bool) -> None:
     """What every process last reported; exit code 1 when something is not ready."""
     import sys
 
@@ -22,7 +24,7 @@ def status(config: str | None, as_json: bool) -> None:
     from realtime.bus import client
     from warehouse.errors import ConfigError
 
-    settings = load(config)
+    settings = load()
     try:
         body = client(settings.bus_url).get(f"last:{CHANNEL}")
     except redis.ConnectionError as error:

@@ -6,11 +6,14 @@ import sys
 
 import click
 
+from p9 import options
+
 
 @click.command()
 @click.option("--venue", "venues", multiple=True, help="Only this venue; may be repeated.")
 @click.option("--symbol", "symbols", multiple=True, help="Only this instrument (BTC-USDT-PERP) or base coin (BTC).")
 @click.option("--json", "as_json", is_flag=True, help="Reports as JSON lines instead of a table.")
+@options.config
 def structure(venues: tuple[str, ...], symbols: tuple[str, ...], as_json: bool) -> None:
     """Levels, profiles, zones, trend, volatility of every instrument: from the lake into `contexts` and onto the bus.
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import click
 
+from p9 import options
+
 
 @click.command()
 @click.option("--venue", required=True, type=click.Choice(["binance", "bybit", "okx"]))
-@click.option("--config", type=click.Path(), help="Configuration file (else P9_CONFIG).")
+@options.config
 @click.option("--instrument", "instruments", multiple=True, help="Only these (repeatable): a share of the work.")
-def worker(venue: str, config: str | None, instruments: tuple[str, ...]) -> None:
+def worker(venue: str, instruments: tuple[str, ...]) -> None:
     """Follow one venue live: sockets to journal to engine to bus.
 
     Ends on SIGINT or SIGTERM. Exit code 1 when the venue or the bus cannot be used.
@@ -23,7 +25,7 @@ def worker(venue: str, config: str | None, instruments: tuple[str, ...]) -> None
     from warehouse.clock import SystemClock
 
     setup()
-    settings = load(config)
+    settings = load()
     options = worker_options(settings, venue, list(instruments) or settings.instruments)
 
     async def main() -> None:
