@@ -1,5 +1,4 @@
-"""The bus server: a configured Redis or Valkey, else an embedded Valkey on a unix socket of mode 700, without a TCP
-port.
+"""The bus server: a configured Redis or Valkey, else an embedded Valkey on a unix socket of mode 700, with no TCP port.
 
 A bus is marked `live` or `emulated` when it is made; a process of the other realm refuses to start.
 """
@@ -21,8 +20,14 @@ from warehouse.errors import ConfigError
 
 
 def client(url: str) -> redis.Redis:
-    """A client that fails at once instead of hiding an absent server behind retries."""
-    return redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_timeout=5)
+    """A client that fails at once instead of hiding an absent server behind retries.
+
+    Raises ConfigError for what is no URL of a bus.
+    """
+    try:
+        return redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_timeout=5)
+    except ValueError as error:
+        raise ConfigError(f"no URL of a bus: {url!r} ({error}); write redis://127.0.0.1:6379/0") from None
 
 
 def alive(url: str) -> bool:
@@ -31,6 +36,13 @@ def alive(url: str) -> bool:
         return bool(client(url).ping())
     except (redis.ConnectionError, redis.TimeoutError):
         return False
+
+
+def absent(url: str, error: BaseException) -> str:
+    """Nobody answers at `url`, in words."""
+    why = error.__cause__ or error.__context__ or error
+    words = why.strerror if isinstance(why, OSError) and why.strerror else str(error)
+    return f"no bus at {url} ({words.rstrip('.')})"
 
 
 def server_binary() -> str:
@@ -62,7 +74,8 @@ def start_embedded(socket: Path, maxmemory_mb: int = 512) -> subprocess.Popen[by
         limit = ["--client-output-buffer-limit", "pubsub", "64mb", "16mb", "30"]
         command = [server_binary(), *(word for pair in options.items() for word in pair), *limit]
         log = (socket.parent / "bus.log").open("ab")
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+        # In a session of its own: Ctrl-C is for us, who end the bus after those who still write to it.
+        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         end = monotonic() + 10
         while monotonic() < end:
             if alive(url):
@@ -79,6 +92,14 @@ def start_embedded(socket: Path, maxmemory_mb: int = 512) -> subprocess.Popen[by
         )
 
 
+def end_embedded(socket: Path) -> None:
+    """End whatever server still answers on `socket`, one that outlived its starter for instance."""
+    try:
+        client(f"unix://{socket}").shutdown(nosave=True, now=True)
+    except redis.RedisError:
+        return  # nobody there
+
+
 def claim(url: str, realm: str) -> None:
     """Mark the bus with `realm`, or check that it is. Raises ConfigError on the other realm or an absent server."""
     try:
@@ -86,7 +107,7 @@ def claim(url: str, realm: str) -> None:
         bus.set(keys.REALM, realm, nx=True)
         found = bus.get(keys.REALM)
     except (redis.ConnectionError, redis.TimeoutError) as error:
-        raise ConfigError(f"no bus at {url}: {error}. Start it, or leave bus.url empty for an embedded one.") from None
+        raise ConfigError(f"{absent(url, error)}; 'p9 up' starts one, or name a server in bus.url") from None
     marked = found.decode() if isinstance(found, bytes) else str(found)
     if marked != realm:
         raise ConfigError(f"the bus at {url} is marked {marked!r}, this process is {realm!r}: use a bus of its own.")

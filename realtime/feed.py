@@ -5,7 +5,10 @@ is obeyed here.
 from __future__ import annotations
 
 import asyncio
+import errno
 import random
+import re
+import socket
 from collections.abc import Callable
 from typing import Protocol
 
@@ -44,15 +47,23 @@ class Socket(Protocol):
 def explain(error: BaseException) -> str:
     """Why a venue could not be reached, in words with something to do."""
     text = str(error) or type(error).__name__
-    status = getattr(error, "status", None)
-    if status in (451, 403) or "451" in text or "403" in text:
-        return f"refused with HTTP {status or ''}: this address is geo-blocked or banned there; use another network"
-    if isinstance(error, aiohttp.ClientConnectorDNSError) or "Name or service" in text or "getaddrinfo" in text:
-        return f"name not found ({text}): check DNS and the endpoint's spelling"
-    if isinstance(error, ConnectionRefusedError) or "refused" in text.lower():
-        return f"connection refused ({text}): nothing listens there"
+    handshake = re.search(r"(?:HTTP|received) (\d{3})\b", text)
+    status = int(handshake[1]) if handshake else getattr(error, "status", None)
+    if status in (403, 451):
+        return f"HTTP {status}: this address is geo-blocked or banned there; use another network"
+    if status in (418, 429):
+        return f"HTTP {status}: too many requests from this address; wait some minutes"
+    if isinstance(status, int) and status >= 400:
+        return f"HTTP {status}: the venue has a fault, or the endpoint is another server's"
+    cause = getattr(error, "os_error", error)
+    if isinstance(error, aiohttp.ClientConnectorDNSError) or isinstance(cause, socket.gaierror):
+        return "name not found; check the network, DNS and the endpoint's spelling"
     if isinstance(error, asyncio.TimeoutError | TimeoutError):
-        return "no answer in time: check the network"
+        return "no answer in time; check the network"
+    if isinstance(cause, OSError) and cause.errno == errno.ECONNREFUSED:
+        return "connection refused; nothing listens there"
+    if isinstance(cause, OSError) and cause.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH):
+        return "no way there; check the network"
     return text
 
 
