@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 import polars as pl
 
+from realtime.emulator.truth import trades
 from warehouse.clock import Micros
 from warehouse.frames import integers
 from warehouse.records import SequenceGap, Trade
@@ -54,9 +55,7 @@ class Compared(msgspec.Struct):
 def happened(path: Path) -> dict[Key, list[Trade]]:
     """The emulator's log of trades by instrument, in the order in which they happened."""
     found: dict[Key, list[Trade]] = {}
-    decode = msgspec.json.Decoder(Trade).decode
-    for line in path.read_bytes().splitlines():
-        trade = decode(line)
+    for trade in trades(path):
         found.setdefault((trade.venue, trade.instrument), []).append(trade)
     return found
 
