@@ -44,8 +44,13 @@ def _read(path: Path) -> dict[str, Any]:
         found = yaml.safe_load(path.read_text())
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such configuration file. Check P9_CONFIG or --config.") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read as a configuration file: {error.strerror}") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"{path}:{line}: not valid YAML: {error.problem or error.context}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a YAML text file: {error}") from None
     if found is None:
         return {}
     if not isinstance(found, dict):
@@ -62,16 +67,22 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _explain(error: ValidationError, file: Path) -> str:
-    lines = file.read_text().splitlines()
+    document = yaml.compose(file.read_text())
     mistakes = []
     for item in error.errors():
-        keys = [str(part) for part in item["loc"]]
-        words = item["msg"]
+        keys = [str(part) for part in item["loc"] if part != "[key]"]
+        words = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             close = difflib.get_close_matches(keys[-1], _fields(keys[:-1]), 1)
             words = "unknown key." + (f" Did you mean {close[0]!r}?" if close else "")
-        mistakes.append(f"{file}:{_line(lines, keys)}: {'.'.join(keys)}: {words}")
-    return "\n".join(mistakes)
+        elif item["type"] in ("model_type", "dict_type"):
+            words = f"expected keys and values, found {item['input']!r}"
+        elif item["type"] == "missing":
+            words = "missing"
+        else:
+            words += f" (found {item['input']!r})" if words.startswith("Input") else ""
+        mistakes.append((_line(document, item["loc"]), f"{'.'.join(keys) or 'settings'}: {words}"))
+    return "\n".join(f"{file}:{line}: {words}" for line, words in sorted(mistakes))
 
 
 def _fields(keys: list[str]) -> list[str]:
@@ -84,12 +95,18 @@ def _fields(keys: list[str]) -> list[str]:
     return list(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
 
 
-def _line(lines: list[str], keys: list[str]) -> int:
-    """The line on which the innermost written key stands; 1 where the mistake is an absent key."""
-    at = 0
+def _line(node: yaml.Node | None, keys: tuple[int | str, ...]) -> int:
+    """The line on which the innermost written part of `keys` stands; 1 where none of it does."""
+    line = 1
     for key in keys:
-        for number in range(at, len(lines)):
-            if lines[number].strip().lstrip("- ").startswith(f"{key}:"):
-                at = number
+        if isinstance(node, yaml.MappingNode):
+            found = next(((name, value) for name, value in node.value if name.value == str(key)), None)
+            if found is None:
                 break
-    return at + 1
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+            node = node.value[key]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line

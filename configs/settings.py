@@ -8,15 +8,38 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from warehouse.clock import HOUR, Micros
 from warehouse.instruments import TIMEFRAMES, Listing
-from warehouse.venues import VENUES
+from warehouse.venues import VENUES, venue
 
 Realm = Literal["live", "emulated"]
+
+
+def _venue(value: str) -> str:
+    if value not in VENUES:
+        raise ValueError(f"unknown venue; known: {', '.join(VENUES)}")
+    return value
+
+
+def _instrument(value: str) -> str:
+    Listing.parse(VENUES[0], value)
+    return value
+
+
+def _timeframe(value: str) -> str:
+    if value not in TIMEFRAMES:
+        raise ValueError(f"unknown timeframe {value!r}; known: {', '.join(TIMEFRAMES)}")
+    return value
+
+
+def _bus(value: str | None) -> str | None:
+    if value is not None and not value.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError(f"{value!r} is no URL of a bus; write redis://host:6379/0, rediss://... or unix:///path")
+    return value
 
 
 class Model(BaseModel):
@@ -35,7 +58,9 @@ class LakeSettings(Model):
 class BusSettings(Model):
     """The Redis or Valkey server."""
 
-    url: str | None = Field(None, description="redis://, rediss:// or unix:// URL; none: an embedded server.")
+    url: Annotated[str | None, AfterValidator(_bus)] = Field(
+        None, description="redis://, rediss:// or unix:// URL; none: an embedded server."
+    )
     maxmemory_mb: int = Field(512, ge=64, description="Memory limit of the embedded server, MiB.")
 
 
@@ -97,34 +122,42 @@ class Settings(Model):
     recorder: RecorderSettings = RecorderSettings()
     engine: EngineSettings = EngineSettings()
     board: BoardSettings = BoardSettings()
-    venues: dict[str, VenueSettings] = Field(default_factory=lambda: {name: VenueSettings() for name in VENUES})
-    instruments: list[str] = Field(min_length=1)
-    timeframes: list[str] = Field(default_factory=lambda: list(TIMEFRAMES))
+    venues: dict[Annotated[str, AfterValidator(_venue)], VenueSettings] = Field(
+        default_factory=lambda: {name: VenueSettings() for name in VENUES}
+    )
+    instruments: list[Annotated[str, AfterValidator(_instrument)]] = Field(min_length=1)
+    timeframes: list[Annotated[str, AfterValidator(_timeframe)]] = Field(
+        min_length=1, default_factory=lambda: list(TIMEFRAMES)
+    )
     candles_depth: int = Field(1000, ge=1, le=100_000, description="Closed candles kept per timeframe.")
     trades_lookback_minutes: int = Field(180, ge=1, le=10_080)
     funding_days: int = Field(90, ge=1, le=3650)
 
     @field_validator("venues")
     @classmethod
-    def _known(cls, value: dict[str, VenueSettings]) -> dict[str, VenueSettings]:
-        for name in value:
-            if name not in VENUES:
-                raise ValueError(f"unknown venue {name!r}; known: {', '.join(VENUES)}")
+    def _some(cls, value: dict[str, VenueSettings]) -> dict[str, VenueSettings]:
+        if not any(one.enabled for one in value.values()):
+            raise ValueError("no venue is enabled: nothing to do")
+        for name, one in value.items():
+            if unknown := [key for key in one.endpoints if key not in venue(name).ENDPOINTS]:
+                known = ", ".join(venue(name).ENDPOINTS)
+                raise ValueError(f"{name}.endpoints: unknown {', '.join(unknown)}; known: {known}")
         return value
 
-    @field_validator("instruments")
+    @field_validator("instruments", "timeframes")
     @classmethod
-    def _written(cls, value: list[str]) -> list[str]:
-        for name in value:
-            Listing.parse("binance", name)
+    def _once(cls, value: list[str]) -> list[str]:
+        if twice := [name for at, name in enumerate(value) if name in value[:at]]:
+            raise ValueError(f"named twice: {', '.join(twice)}")
         return value
 
-    @field_validator("timeframes")
-    @classmethod
-    def _framed(cls, value: list[str]) -> list[str]:
-        if unknown := [name for name in value if name not in TIMEFRAMES]:
-            raise ValueError(f"unknown timeframes {unknown}; known: {', '.join(TIMEFRAMES)}")
-        return value
+    @model_validator(mode="after")
+    def _readable(self) -> Settings:
+        if " " in self.lake_root:
+            raise ValueError(
+                f"the lake would be at {self.lake_root!r}: a space breaks its readers; set home or lake.root"
+            )
+        return self
 
     @property
     def lake_root(self) -> str:

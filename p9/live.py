@@ -55,7 +55,10 @@ async def _reachable(settings: Settings, console: Console, stop: asyncio.Event) 
 async def _run(
     settings: Settings, venues: list[str], seconds: float | None, console: Console, stop: asyncio.Event
 ) -> Summary | None:
-    used = settings.model_copy(update={"venues": {name: settings.venues[name] for name in venues}})
+    switched = {
+        name: one.model_copy(update={"enabled": name in venues}) for name, one in settings.venues.items()
+    }  # not left out: the defaults would bring them back
+    used = settings.model_copy(update={"venues": switched})
     file = settings.home.absolute() / "up.yaml"
     dump(used, file)
     async with Installation(used, file, venues, {}) as running:

@@ -42,3 +42,39 @@ def test_settings_survive_a_round_trip(tmp_path: Path) -> None:
 def test_a_long_home_gets_a_short_socket(tmp_path: Path) -> None:
     settings = load(None, home=str(tmp_path / ("x" * 120)))
     assert len(str(settings.bus_socket)) <= 100
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("bus: {url: http://x}\n", ":1: bus.url: 'http://x' is no URL of a bus"),
+        ("bus: 5\n", ":1: bus: expected keys and values, found 5"),
+        ("venues:\n  binanse: {}\n", ":2: venues.binanse: unknown venue; known: binance, bybit, okx"),
+        ("venues:\n  okx: {endpoints: {web: x}}\n", ":1: venues: okx.endpoints: unknown web; known: rest"),
+        (
+            "venues: {binance: {enabled: false}, bybit: {enabled: false}, okx: {enabled: false}}\n",
+            "no venue is enabled",
+        ),
+        ("instruments:\n  - BTC-USDT\n  - BTCUSDT\n", ":3: instruments.1: not an instrument: 'BTCUSDT'"),
+        ("instruments: [BTC-USDT, BTC-USDT]\n", ":1: instruments: named twice: BTC-USDT"),
+        ("timeframes: []\n", ":1: timeframes: "),
+        ("\n\ntimeframes: [1m, 7m]\n", ":3: timeframes.1: unknown timeframe '7m'"),
+        ("candles_depth: many\n", ":1: candles_depth: Input should be a valid integer"),
+        ("home: a b\n", "a space breaks its readers"),
+        ("a: [\n", ":2: not valid YAML"),
+        ("just words\n", "expected keys and values at the top level, found str"),
+        ("\x00", "not a YAML text file"),
+    ],
+)
+def test_each_mistake_is_told_with_its_place_and_a_way_out(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load(file)
+    assert str(caught.value).startswith(f"{file}:")
+    assert told in str(caught.value)
+
+
+def test_a_folder_is_no_configuration_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read as a configuration file"):
+        load(tmp_path)
