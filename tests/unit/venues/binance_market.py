@@ -13,6 +13,7 @@ from warehouse.instruments import Rules
 from warehouse.records import BookUpdate, Candle, FundingRate, Record, Trade
 from warehouse.venues.base import EmulatedConnection, EmulatedVenue, Fetch, Output, Reconnect, Send
 from warehouse.venues.binance.session import BinanceSession
+from warehouse.venues.polls import EVERY
 
 SPOT = Rules(
     venue="binance",
@@ -161,6 +162,7 @@ class Wire:
         self.session, self.venue, self.market = session, venue, market
         self.connection: EmulatedConnection = venue.connect(session.base, session.path, {}, market.at)
         self.pending: list[Fetch] = []
+        self.polls: list[Fetch] = []
         self.records: list[Record] = []
         self.reconnects: list[str] = []
         self.take(session.connected(market.at))
@@ -172,16 +174,17 @@ class Wire:
                 for frame in self.connection.receive(output.frame, self.market.at):
                     self.take(self.session.receive(frame, self.market.at))
             elif isinstance(output, Fetch):
-                self.pending.append(output)
+                (self.polls if output.purpose in EVERY else self.pending).append(output)
             elif isinstance(output, Reconnect):
                 self.reconnects.append(output.why)
-            else:
+            elif isinstance(output, Record):
                 self.records.append(output)
 
-    def answer(self) -> None:
-        """Answer the requests that wait, and those that follow."""
-        while self.pending:
-            fetch = self.pending.pop(0)
+    def answer(self, polls: bool = False) -> None:
+        """Answer the requests that wait, or the polls, and those that follow."""
+        waiting = self.polls if polls else self.pending
+        while waiting:
+            fetch = waiting.pop(0)
             reply = self.venue.rest(fetch.base, fetch.path, fetch.query, self.market.at)
             self.take(self.session.answer(fetch, reply.status, reply.body, self.market.at))
 

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
-from warehouse.clock import Micros
+from warehouse.clock import SECOND, Micros
 from warehouse.instruments import Market
-from warehouse.records import BestQuote, BookUpdate, Candle, Record, Trade
+from warehouse.records import (
+    BestQuote,
+    BookUpdate,
+    Candle,
+    FundingRate,
+    InstrumentStatus,
+    Liquidation,
+    MarkPrice,
+    Record,
+    Ticker,
+    Trade,
+)
+from warehouse.venues.binance import spell_feeds
 from warehouse.venues.binance.spell import Json, Spelling
 
 _DEPTH = ("depth", "depth@100ms", "depth@0ms", "depth@500ms")
@@ -28,8 +40,17 @@ class BinanceConnection:
     on the roots retired in April 2026.
     """
 
-    def __init__(self, market: Market, path: str, query: dict[str, str], symbols: Sequence[Spelling]) -> None:
+    def __init__(
+        self,
+        market: Market,
+        path: str,
+        query: dict[str, str],
+        symbols: Sequence[Spelling],
+        funding_now: Callable[[str], FundingRate | None],
+    ) -> None:
         self._market = market
+        self._funding_now = funding_now
+        self._liquidated: dict[str, tuple[Micros, Liquidation | None]] = {}  # instrument: last push, what waits
         parts = [part for part in path.split("/") if part]
         self._root = parts.pop(0) if market == "perp" and parts and parts[0] in ("public", "market", "private") else ""
         self._combined = bool(parts) and parts[0] == "stream"
@@ -74,6 +95,13 @@ class BinanceConnection:
             return ()
         prefix = spelling.symbol.lower() + "@"
         if isinstance(record, Trade):
+            if record.kind == "block":
+                name = prefix + "blockTrade"
+                return (
+                    self._frame(name, spell_feeds.block_trade(spelling, record, now))
+                    if name in self._subscribed
+                    else ()
+                )
             frames = []
             if prefix + "trade" in self._subscribed:
                 frames += self._frame(prefix + "trade", spelling.trade_event(record, now))
@@ -90,16 +118,48 @@ class BinanceConnection:
             return self._frame(prefix + "bookTicker", spelling.book_ticker(record, now))
         if isinstance(record, Candle) and (name := f"{prefix}kline_{record.timeframe}") in self._subscribed:
             return self._frame(name, spelling.kline_event(record, now))
-        return ()
+        return self._feed(record, spelling, prefix, now)
 
     def tick(self, now: Micros) -> Sequence[bytes]:
-        """Nothing: the venue pings with control frames, which are the transport's."""
+        """Liquidations that waited for their second. (The venue's pings are control frames: the transport's.)"""
+        return [
+            frame
+            for _, held in list(self._liquidated.values())
+            if held is not None
+            for frame in self._liquidation(held, self._spelling[held.instrument], now)
+        ]
+
+    def _feed(self, record: Record, spelling: Spelling, prefix: str, now: Micros) -> Sequence[bytes]:
+        """Everything besides trades, books and candles."""
+        if isinstance(record, MarkPrice):
+            names = [name for name in (prefix + "markPrice@1s", prefix + "markPrice") if name in self._subscribed]
+            if not names:
+                return ()
+            event = spell_feeds.mark_price(spelling, record, self._funding_now(record.instrument))
+            return [frame for name in names for frame in self._frame(name, event)]
+        if isinstance(record, Liquidation):
+            return self._liquidation(record, spelling, now) if prefix + "forceOrder" in self._subscribed else ()
+        if isinstance(record, Ticker) and prefix + "ticker" in self._subscribed:
+            return self._frame(prefix + "ticker", spell_feeds.ticker(spelling, record))
+        if isinstance(record, InstrumentStatus) and "!contractInfo" in self._subscribed:
+            return self._frame("!contractInfo", spell_feeds.contract_info(spelling, record, now))
         return ()
+
+    def _liquidation(self, record: Liquidation, spelling: Spelling, now: Micros) -> Sequence[bytes]:
+        """At most one a second and symbol; of those that fall into the same second the latest."""
+        pushed, _ = self._liquidated.get(record.instrument, (now - SECOND, None))
+        if now - pushed < SECOND:
+            self._liquidated[record.instrument] = (pushed, record)
+            return ()
+        self._liquidated[record.instrument] = (now, None)
+        return self._frame(f"{spelling.symbol.lower()}@forceOrder", spell_feeds.force_order(spelling, record, now))
 
     def _subscribe(self, name: str) -> None:
         kind = name.partition("@")[2]
         if self._market == "spot":
-            audible = kind not in ("depth@0ms", "depth@500ms")
+            audible = bool(kind) and kind not in (
+                "depth@0ms", "depth@500ms", "markPrice", "markPrice@1s", "forceOrder"
+            )  # fmt: skip
         else:
             public = kind in ("bookTicker", "trade") or kind.startswith("depth")
             audible = self._root == ("public" if public else "market")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import msgspec
+
 from warehouse.clock import Micros
 from warehouse.instruments import Market, Rules
-from warehouse.venues.base import Fetch, Purpose
+from warehouse.venues.base import Fetch, MarkKind, Purpose
 
 AGG_PAGE = 1000
 KLINES_PAGE = 1000
 FUNDING_PAGE = 1000
+INTEREST_PAGE = 500
 BOOK_LEVELS = 1000
 RAW_PAGE: dict[str, int] = {"spot": 1000, "perp": 500}
 
@@ -23,6 +28,12 @@ _WEIGHT: dict[str, tuple[int, int]] = {
     "exchangeInfo": (20, 1),
     "fundingRate": (1, 1),
     "time": (1, 1),
+    "premiumIndex": (0, 1),
+    "openInterest": (0, 1),
+    "insuranceBalance": (0, 1),
+    "fundingInfo": (0, 1),
+    "markPriceKlines": (0, 5),
+    "indexPriceKlines": (0, 5),
 }
 
 
@@ -82,6 +93,83 @@ def funding_rates(rules: Rules, start_ms: int, end_ms: int) -> Fetch:
         "limit": str(FUNDING_PAGE),
     }
     return request("perp", "fundingRate", "funding", query, rules.instrument)
+
+
+def premium_index(symbol: str, instrument: str) -> Fetch:
+    """Mark and index price and the accruing rate of one perpetual."""
+    tag = f"premiumIndex/{instrument}"
+    return request("perp", "premiumIndex", "mark_price", {"symbol": symbol}, instrument, tag)
+
+
+def open_interest(symbol: str, instrument: str) -> Fetch:
+    """Open interest of one perpetual now."""
+    tag = f"openInterest/{instrument}"
+    return request("perp", "openInterest", "open_interest", {"symbol": symbol}, instrument, tag)
+
+
+def insurance() -> Fetch:
+    """Balances of all insurance pools."""
+    return request("perp", "insuranceBalance", "insurance", {}, tag="insuranceBalance")
+
+
+def funding_info() -> Fetch:
+    """Funding intervals that were ever adjusted."""
+    return request("perp", "fundingInfo", "funding", {}, tag="fundingInfo")
+
+
+def perp_states() -> Fetch:
+    """All contracts: futures take no choice of symbols."""
+    return request("perp", "exchangeInfo", "status", {}, tag="exchangeInfo/perp")
+
+
+def spot_states(symbols: Sequence[str]) -> Fetch:
+    """These symbols of spot; one that is not listed makes the venue refuse the whole question."""
+    query = {"symbols": msgspec.json.encode(symbols).decode()}
+    return request("spot", "exchangeInfo", "status", query, tag="exchangeInfo/spot")
+
+
+def system_status() -> Fetch:
+    """Is the venue in maintenance? The only `sapi` question that needs no key."""
+    return Fetch(
+        purpose="status",
+        base="rest_spot",
+        path="/sapi/v1/system/status",
+        query={},
+        ccxt="sapiGetSystemStatus",
+        tag="system/status",
+    )
+
+
+def mark_klines(rules: Rules, kind: MarkKind, timeframe: str, start_ms: int, end_ms: int) -> Fetch:
+    """Bars of the mark or index price, as `klines`; the index is asked for by pair."""
+    query = {
+        "symbol" if kind == "mark" else "pair": rules.symbol,
+        "interval": timeframe,
+        "startTime": str(start_ms),
+        "endTime": str(end_ms),
+        "limit": str(KLINES_PAGE),
+    }
+    return request("perp", f"{kind}PriceKlines", "mark_price", query, rules.instrument)
+
+
+def open_interest_history(rules: Rules, period: str, start_ms: int, end_ms: int) -> Fetch:
+    """Readings with `start_ms <= timestamp <= end_ms`. Costs no weight; 1000 of these are allowed in five minutes."""
+    query = {
+        "symbol": rules.symbol,
+        "period": period,
+        "startTime": str(start_ms),
+        "endTime": str(end_ms),
+        "limit": str(INTEREST_PAGE),
+    }
+    return Fetch(
+        purpose="open_interest",
+        base="rest_perp",
+        path="/futures/data/openInterestHist",
+        query=query,
+        ccxt="fapiDataGetOpenInterestHist",
+        weight=0,
+        instrument=rules.instrument,
+    )
 
 
 def ceil_ms(at: Micros) -> int:

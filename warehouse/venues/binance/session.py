@@ -1,40 +1,44 @@
-"""One WebSocket connection to Binance without the WebSocket: subscriptions, dispatch by stream name, liveness.
+"""One WebSocket connection to Binance without the WebSocket: dispatch by stream name, polls, liveness.
 
 Spot has one connection, `binance.spot`. USD-M futures have two, because since 2026-04 each stream is served on one
-root only: `binance.perp.public` (books) and `binance.perp.market` (aggregates, candles). A stream asked for on the
-wrong root is acknowledged and stays silent.
+root only: `binance.perp.public` (books) and `binance.perp.market` (aggregates, candles, mark prices, liquidations,
+tickers, states). A stream asked for on the wrong root is acknowledged and stays silent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from warehouse.clock import HOUR, MINUTE, SECOND, Micros
 from warehouse.instruments import Market, Rules
 from warehouse.records import Connected, Disconnected, Undecodable, VenueNotice
-from warehouse.venues.base import TODAY, Command, Dialect, Fetch, Output, Reconnect, Send
-from warehouse.venues.binance import decode, wire
+from warehouse.venues.base import TODAY, Dialect, Fetch, Output, Reconnect
+from warehouse.venues.binance import decode, decode_feeds, wire
 from warehouse.venues.binance.depth import DepthFeed, DepthState
-from warehouse.venues.binance.streams import Handler, Root, by_head, chosen, root_of
+from warehouse.venues.binance.polled import Polled
+from warehouse.venues.binance.streams import Handler, Root, chosen, heads, patience, root_of
+from warehouse.venues.binance.subscriptions import Subscriptions, SubscriptionsState
 from warehouse.venues.binance.trades import ChainState, TradeChain
+from warehouse.venues.polls import PollState
+from warehouse.venues.silence import Quiet, Silence, SilenceState
 
-CHUNK = 200
-"""Streams in one SUBSCRIBE, and the number a futures connection is trusted with."""
-
-PAUSE = SECOND // 2
-"""Between two messages to the venue, which allows 5 a second on spot and 10 on futures."""
-
-ACK_PATIENCE = 15 * SECOND
-RETRY_REFUSED = 30 * SECOND
 SILENCE = MINUTE
+"""Of the whole connection."""
+
 LIFETIME: dict[Root, Micros] = {
     "spot": 23 * HOUR,
     "public": 23 * HOUR + 20 * MINUTE,
     "market": 23 * HOUR + 40 * MINUTE,
 }
 """The venue ends every connection after 24 h; ours leave earlier, and not all together."""
+
+_FEEDS: dict[str, Callable[[Rules], Handler]] = {
+    "ticker": decode_feeds.tickers,
+    "forceOrder": decode_feeds.liquidations,
+    "blockTrade": decode_feeds.block_trades,
+}
 
 _control = decode.reader(wire.Control)
 
@@ -46,25 +50,17 @@ def sessions(rules: Sequence[Rules], dialect: Dialect = TODAY) -> list[BinanceSe
     return [session for session in found if session.streams]
 
 
-class Request(msgspec.Struct):
-    """A SUBSCRIBE under way. `sent_at` is None while it waits for its turn, `due_at` the earliest time to send it."""
-
-    id: int
-    params: list[str]
-    due_at: Micros
-    sent_at: Micros | None = None
-
-
 class SessionState(msgspec.Struct):
     """All that a session remembers."""
 
     up: bool
     opened_at: Micros
     heard_at: Micros
-    sent_at: Micros
     leaving: bool
-    next_id: int
-    requests: list[Request]
+    subscriptions: SubscriptionsState
+    silence: SilenceState
+    polls: PollState
+    intervals: dict[str, Micros]
     trades: dict[str, ChainState]
     depth: dict[str, DepthState]
 
@@ -84,20 +80,29 @@ class BinanceSession:
         self._trades: dict[str, TradeChain] = {}
         self._depth: dict[str, DepthFeed] = {}
         self._handlers: dict[str, Handler] = {}
-        names = [name for name in chosen(market, dialect) if root_of(market, name) == root]
-        for name in names:
-            for rule in rules:
-                if rule.market == market:
-                    self._handlers[f"{rule.symbol.lower()}@{name}"] = self._handler(name, rule)
+        ours = [rule for rule in rules if rule.market == market]
+        self._polled = Polled(root, rules if dialect.streams is None else ())
+        limits: dict[str, Micros | None] = {}
+        for name in [name for name in chosen(market, dialect) if root_of(market, name) == root]:
+            if name.startswith("!") and ours:
+                limits[name] = None
+                self._handlers[name] = decode_feeds.contracts({rule.symbol: rule.instrument for rule in ours})
+                continue
+            for rule in ours:
+                stream = f"{rule.symbol.lower()}@{name}"
+                limits[stream] = patience(name, rule.instrument)
+                self._handlers[stream] = self._handler(name, rule)
         self.streams = tuple(self._handlers)
-        self._width, self._by_head = by_head(self._handlers)
+        self._width, self._heads = heads(self.streams)
+        self._by_head = {self._heads[stream]: handler for stream, handler in self._handlers.items()}
+        self._silence = Silence({self._heads[stream]: limit for stream, limit in limits.items()})
+        self._heard = self._silence.heard
+        self._names = {head: stream for stream, head in self._heads.items()}
+        self._subscriptions = Subscriptions()
         self._up = False
         self._opened_at = 0
         self._heard_at = 0
-        self._sent_at = 0
         self._leaving = False
-        self._next_id = 1
-        self._requests: list[Request] = []
 
     def _handler(self, name: str, rule: Rules) -> Handler:
         if name in ("trade", "aggTrade"):
@@ -108,13 +113,17 @@ class BinanceSession:
         if name.startswith("depth"):
             feed = self._depth[rule.instrument] = DepthFeed(rule, self.name)
             return feed.receive
+        if name.startswith("markPrice"):
+            return decode_feeds.marks(rule, self._polled.intervals)
+        if name in _FEEDS:
+            return _FEEDS[name](rule)
         instrument, parse_kline = rule.instrument, decode.reader(wire.Frame[wire.KlineEvent])
         return lambda frame, ts_recv: (decode.candle(parse_kline(frame).data, instrument, ts_recv),)
 
     @property
     def ready(self) -> bool:
         """All subscriptions of this connection have been acknowledged."""
-        return self._up and not self._requests
+        return self._up and self._subscriptions.complete
 
     def connected(self, now: Micros) -> list[Output]:
         """Subscribe; whatever an earlier connection left half done begins anew."""
@@ -125,14 +134,11 @@ class BinanceSession:
                 chain.resume(now)
         self._up, self._leaving = True, False
         self._opened_at = self._heard_at = now
-        self._requests = []
-        for start in range(0, len(self.streams), CHUNK):
-            self._requests.append(Request(self._next_id, list(self.streams[start : start + CHUNK]), now))
-            self._next_id += 1
-        self._sent_at = 0
-        sends = self._subscribe(now)
+        self._silence.forget()
+        self._polled.start(now)
+        self._subscriptions.start(self.streams, now)
         return [
-            *sends,
+            *self._subscriptions.due(now),
             *out,
             Connected(venue=self.venue, instrument="", ts_event=now, ts_recv=now, connection=self.name),
         ]
@@ -140,31 +146,35 @@ class BinanceSession:
     def disconnected(self, now: Micros, why: str) -> list[Output]:
         """Every stream is silent: books are invalid, trade chains will look for a hole."""
         self._up = False
-        self._requests = []
+        self._subscriptions.stop()
+        self._silence.forget()
         gone = Disconnected(venue=self.venue, instrument="", ts_event=now, ts_recv=now, connection=self.name, why=why)
         return [gone, *self._lost("disconnected", now)]
 
     def receive(self, frame: bytes, ts_recv: Micros) -> Sequence[Output]:
         """A frame: its first bytes hold the stream's name and pick the reader."""
         self._heard_at = ts_recv
-        handler = self._by_head.get(frame[: self._width])
+        head = frame[: self._width]
+        handler = self._by_head.get(head)
         if handler is None:
             return self._other(frame, ts_recv)
+        self._heard(head, ts_recv)
         try:
             return handler(frame, ts_recv)
         except (msgspec.MsgspecError, ValueError) as error:
             return [self._undecodable(frame, str(error), ts_recv)]
 
     def answer(self, fetch: Fetch, status: int, body: bytes, ts_recv: Micros) -> list[Output]:
-        """To the chain or the book that asked."""
+        """To the chain, the book or the poll that asked."""
         if fetch.purpose == "book" and (feed := self._depth.get(fetch.instrument)) is not None:
             return feed.answer(fetch, status, body, ts_recv)
         if fetch.purpose == "trades" and (chain := self._trades.get(fetch.instrument)) is not None:
             return chain.answer(fetch, status, body, ts_recv)
-        return []
+        answer = self._polled.answer(fetch, status, body, ts_recv)
+        return [self._notice("poll", answer, ts_recv)] if isinstance(answer, str) else list(answer)
 
     def tick(self, now: Micros) -> list[Output]:
-        """Retries, subscriptions that wait for their turn, and the end of a connection that is old or silent."""
+        """Retries, polls, subscriptions that wait for their turn, and the end of a connection that is old or silent."""
         out: list[Output] = []
         for chain in self._trades.values():
             out += chain.tick(now)
@@ -172,8 +182,13 @@ class BinanceSession:
             out += feed.tick(now)
         if not self._up or self._leaving:
             return out
-        out += self._subscribe(now)
-        if any(r.sent_at is not None and now - r.sent_at > ACK_PATIENCE for r in self._requests):
+        out += self._polled.due(now)
+        if quiet := self._silence.quiet(now):
+            out += self._renew(quiet, now)
+        out += self._subscriptions.due(now)
+        if self._leaving:
+            return out
+        if self._subscriptions.overdue(now):
             out.append(self._leave("a subscription was not acknowledged"))
         elif now - self._heard_at > SILENCE:
             out.append(self._leave(f"nothing received for {SILENCE // SECOND} s"))
@@ -187,10 +202,11 @@ class BinanceSession:
             self._up,
             self._opened_at,
             self._heard_at,
-            self._sent_at,
             self._leaving,
-            self._next_id,
-            self._requests,
+            self._subscriptions.state(),
+            self._silence.state(),
+            self._polled.state(),
+            self._polled.intervals,
             {name: chain.state() for name, chain in self._trades.items()},
             {name: feed.state() for name, feed in self._depth.items()},
         )
@@ -199,9 +215,11 @@ class BinanceSession:
     def restore(self, state: dict[str, object]) -> None:
         """The inverse of `state`; instruments it does not name start empty."""
         kept = msgspec.convert(state, SessionState)
-        self._up, self._leaving, self._next_id = kept.up, kept.leaving, kept.next_id
-        self._opened_at, self._heard_at, self._sent_at = kept.opened_at, kept.heard_at, kept.sent_at
-        self._requests = kept.requests
+        self._up, self._leaving = kept.up, kept.leaving
+        self._opened_at, self._heard_at = kept.opened_at, kept.heard_at
+        self._subscriptions.restore(kept.subscriptions)
+        self._silence.restore(kept.silence)
+        self._polled.restore(kept.polls, kept.intervals)
         for name, chain in kept.trades.items():
             if name in self._trades:
                 self._trades[name].restore(chain)
@@ -218,16 +236,17 @@ class BinanceSession:
         self._leaving = True
         return Reconnect(why)
 
-    def _subscribe(self, now: Micros) -> list[Command]:
-        """The next SUBSCRIBE, if one is due and the venue's message rate allows it."""
-        if now - self._sent_at < PAUSE:
-            return []
-        for request in self._requests:
-            if request.sent_at is None and now >= request.due_at:
-                request.sent_at = self._sent_at = now
-                message = {"method": "SUBSCRIBE", "params": request.params, "id": request.id}
-                return [Send(msgspec.json.encode(message))]
-        return []
+    def _renew(self, quiet: Sequence[Quiet[bytes]], now: Micros) -> list[Output]:
+        """Streams that have gone quiet are subscribed to anew; when that did not help, the connection is left."""
+        names = [self._names[one.stream] for one in quiet]
+        out: list[Output] = [
+            self._notice("silent", f"{name}: {one.words}", now) for name, one in zip(names, quiet, strict=True)
+        ]
+        hopeless = [name for name, one in zip(names, quiet, strict=True) if one.hopeless]
+        if hopeless:
+            return [*out, self._leave(f"{hopeless[0]} stays silent after new subscriptions")]
+        self._subscriptions.renew(names, now)
+        return out
 
     def _other(self, frame: bytes, ts_recv: Micros) -> Sequence[Output]:
         """Whatever does not begin with a stream of ours: acknowledgements, notices, reordered keys."""
@@ -236,6 +255,7 @@ class BinanceSession:
             if control.stream is not None:
                 handler = self._handlers.get(control.stream)
                 if handler is not None:
+                    self._heard(self._heads[control.stream], ts_recv)
                     return handler(frame, ts_recv)
                 if control.stream != "!serverShutdown":
                     return [self._undecodable(frame, f"stream {control.stream!r} was not asked for", ts_recv)]
@@ -246,18 +266,13 @@ class BinanceSession:
             return [self._notice("serverShutdown", words, ts_recv), self._leave(words)]
         if control.error is not None or control.code is not None:
             code = control.error.code if control.error else control.code
-            return self._refused(control.id, str(code), control.error.msg if control.error else control.msg, ts_recv)
+            self._subscriptions.refused(control.id, ts_recv)
+            return [self._notice(str(code), control.error.msg if control.error else control.msg, ts_recv)]
         if control.result is not msgspec.UNSET and control.id is not None:
-            self._requests = [request for request in self._requests if request.id != control.id]
+            subscribed = self._subscriptions.acknowledged(control.id)
+            self._silence.expect([self._heads[stream] for stream in subscribed], ts_recv)
             return []
         return [self._undecodable(frame, "neither a stream of ours nor a control message", ts_recv)]
-
-    def _refused(self, number: int | str | None, code: str, words: str, now: Micros) -> list[Output]:
-        """The refused request is sent again later; without an id the oldest one under way is meant."""
-        sent = [r for r in self._requests if r.sent_at is not None and number in (None, r.id)]
-        if sent:
-            sent[0].sent_at, sent[0].due_at = None, now + RETRY_REFUSED
-        return [self._notice(code, words, now)]
 
     def _notice(self, code: str, words: str, now: Micros) -> VenueNotice:
         return VenueNotice(

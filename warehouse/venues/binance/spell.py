@@ -165,15 +165,15 @@ class Spelling:
             "rateType": "Regular",
         }
 
-    def symbol_info(self, base: str, quote: str) -> Json:
-        """A symbol of `exchangeInfo`."""
+    def symbol_info(self, base: str, quote: str, status: str) -> Json:
+        """A symbol of `exchangeInfo`; `status` is the venue's word."""
         rules = self.rules
         lot: Json = {"minQty": rules.min_size or rules.lot, "maxQty": "9000.00000000", "stepSize": rules.lot}
         price: Json = {"minPrice": rules.tick, "maxPrice": "1000000.00000000", "tickSize": rules.tick}
         filters: list[Json] = [{"filterType": "PRICE_FILTER", **price}, {"filterType": "LOT_SIZE", **lot}]
         info: Json = {
             "symbol": self.symbol,
-            "status": rules.status.upper(),
+            "status": status,
             "baseAsset": base,
             "quoteAsset": quote,
             "baseAssetPrecision": 8,

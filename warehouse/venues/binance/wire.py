@@ -206,6 +206,7 @@ class ExchangeInfo(msgspec.Struct):
     """`exchangeInfo`."""
 
     symbols: list[SymbolInfo]
+    serverTime: Millis = 0
 
 
 class Refusal(msgspec.Struct):
