@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from p9 import options
+
 if TYPE_CHECKING:
-    import redis
     from rich.table import Table
 
 QUIET = ("v", "channel", "epoch", "prev", "source", "reasons", "venue", "instrument", "incomplete", "quality")
@@ -22,8 +23,8 @@ WIDTH = 110
 @click.option("--json", "as_json", is_flag=True, help="Messages as they are, one per line.")
 @click.option("--count", type=click.IntRange(1), help="Stop after this many messages.")
 @click.option("--bus", "url", help="URL of the bus; default: the configured one.")
-@click.option("--config", type=click.Path(), help="Configuration file (else P9_CONFIG).")
-def watch(pattern: str, as_json: bool, count: int | None, url: str | None, config: str | None) -> None:
+@options.config
+def watch(pattern: str, as_json: bool, count: int | None, url: str | None) -> None:
     """Follow the channels that match PATTERN (`fusion_data:*`, `trade:okx:btc-usdt`; default all).
 
     What is known already is shown first. On a terminal: one row per channel, else JSON lines.
@@ -33,13 +34,14 @@ def watch(pattern: str, as_json: bool, count: int | None, url: str | None, confi
     import redis
 
     from configs.load import load
+    from p9.following import latest
     from realtime.bus import client
     from warehouse.errors import ConfigError
 
-    address = url or load(config).bus_url
+    address = url or load().bus_url
     bus = client(address)
     try:
-        messages = follow(bus, pattern)
+        messages = latest(bus, pattern)
         if as_json or not sys.stdout.isatty():
             for number, body in enumerate(messages, 1):
                 click.echo(body)
@@ -53,48 +55,6 @@ def watch(pattern: str, as_json: bool, count: int | None, url: str | None, confi
         ) from None
     except (KeyboardInterrupt, BrokenPipeError):
         return
-
-
-def follow(bus: redis.Redis, pattern: str) -> Iterator[bytes]:
-    """Messages of matching channels: first what `last:` holds, then what is published, nothing twice.
-
-    Subscribes before it reads, so that nothing falls in between. A closed connection is opened again.
-    """
-    import redis
-
-    while True:
-        hub = bus.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
-        hub.psubscribe(pattern)
-        hub.get_message(timeout=1.0)
-        seen: dict[str, tuple[int, int]] = {}
-        try:
-            for key in sorted(bus.scan_iter(match=f"last:{pattern}", count=1000)):
-                body = bus.get(key)
-                if isinstance(body, bytes) and _newer(body, seen):
-                    yield body
-            while True:
-                found = hub.get_message(timeout=1.0)
-                if found and isinstance(found["data"], bytes) and _newer(found["data"], seen):
-                    yield found["data"]
-        except redis.ConnectionError:
-            bus.ping()
-        finally:
-            hub.close()
-
-
-def _newer(body: bytes, seen: dict[str, tuple[int, int]]) -> bool:
-    """Remember and pass a message newer than the last of its channel; what is no message of ours passes unseen."""
-    import msgspec
-
-    try:
-        message = msgspec.json.decode(body)
-        channel, at = message["channel"], (message["epoch"], message["seq"])
-    except (msgspec.DecodeError, KeyError, TypeError):
-        return False
-    if at <= seen.get(channel, (0, 0)):
-        return False
-    seen[channel] = at
-    return True
 
 
 def show(messages: Iterator[bytes], count: int | None) -> None:
