@@ -37,6 +37,7 @@ _OKX_PER_2S: dict[str, int] = {
     "public/funding-rate": 20,
     "public/funding-rate-history": 10,
     "public/time": 10,
+    "support/announcements": 5,
 }
 _OKX_UNLISTED = 10
 

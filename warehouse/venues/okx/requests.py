@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from warehouse.clock import SECOND, Micros
 from warehouse.errors import RateLimited, Rejected
-from warehouse.venues.base import Fetch
+from warehouse.venues.base import Fetch, MarkKind
 
 BARS: dict[str, str] = {
     "1m": "1m",
@@ -30,6 +30,29 @@ NEWEST_TRADES = 500
 CANDLES_PAGE = 300
 FUNDING_PAGE = 400
 BOOK_DEPTH = 400
+FLAT_PAGE = 100
+INSURANCE_PAGE = 100
+DEEP_DEPTH = 1000
+DEEPEST = 5000
+OPEN_INTEREST_PAGE = 100
+OPEN_INTEREST_ROWS = 1440
+"""How many periods back open interest is served."""
+
+LISTINGS, DELISTINGS = "announcements-new-listings", "announcements-delistings"
+INDEX_TICKERS = "/api/v5/market/index-tickers"
+
+PERIODS: dict[str, str] = {
+    "5m": "5m",
+    "15m": "15m",
+    "30m": "30m",
+    "1h": "1H",
+    "2h": "2H",
+    "4h": "4H",
+    "6h": "6Hutc",
+    "12h": "12Hutc",
+    "1d": "1Dutc",
+}
+"""Periods of open interest in OKX's spelling."""
 
 BUSY: tuple[str, ...] = ("50001", "50004", "50011", "50013", "50026", "50040", "50061")
 """Codes after which the same request may succeed: maintenance, timeout, rate limits, busy, system error."""
@@ -143,4 +166,136 @@ def server_time() -> Fetch:
         query={},
         ccxt="publicGetPublicTime",
         weight=2,
+    )
+
+
+def mark_price(symbol: str, instrument: str) -> Fetch:
+    """The mark price of a swap now."""
+    return Fetch(
+        purpose="mark_price",
+        base="rest",
+        path="/api/v5/public/mark-price",
+        query={"instType": "SWAP", "instId": symbol},
+        ccxt="publicGetPublicMarkPrice",
+        instrument=instrument,
+        tag=f"mark:{symbol}",
+    )
+
+
+def index_price(index: str, instrument: str) -> Fetch:
+    """The price of an index now."""
+    return Fetch(
+        purpose="mark_price",
+        base="rest",
+        path=INDEX_TICKERS,
+        query={"instId": index},
+        ccxt="publicGetMarketIndexTickers",
+        instrument=instrument,
+        tag=f"index:{instrument}",
+    )
+
+
+def funding_now(symbol: str, instrument: str) -> Fetch:
+    """The funding rate that accrues now, and the next two settlements."""
+    return Fetch(
+        purpose="funding",
+        base="rest",
+        path="/api/v5/public/funding-rate",
+        query={"instId": symbol},
+        ccxt="publicGetPublicFundingRate",
+        weight=2,
+        instrument=instrument,
+        tag=f"funding:{symbol}",
+    )
+
+
+def open_interest_now(symbol: str, instrument: str) -> Fetch:
+    """Open contracts of a swap now."""
+    return Fetch(
+        purpose="open_interest",
+        base="rest",
+        path="/api/v5/public/open-interest",
+        query={"instType": "SWAP", "instId": symbol},
+        ccxt="publicGetPublicOpenInterest",
+        instrument=instrument,
+        tag=f"open_interest:{symbol}",
+    )
+
+
+def open_interest(symbol: str, instrument: str, period: str, begin_ms: int, end_ms: int) -> Fetch:
+    """The 100 newest readings between two times, exclusive."""
+    return Fetch(
+        purpose="open_interest",
+        base="rest",
+        path="/api/v5/rubik/stat/contracts/open-interest-history",
+        query={
+            "instId": symbol,
+            "period": period,
+            "begin": str(begin_ms),
+            "end": str(end_ms),
+            "limit": str(OPEN_INTEREST_PAGE),
+        },
+        ccxt="publicGetRubikStatContractsOpenInterestHistory",
+        instrument=instrument,
+    )
+
+
+def insurance_fund(family: str, instrument: str = "") -> Fetch:
+    """The insurance fund of a family of swaps: its newest 100 days."""
+    return Fetch(
+        purpose="insurance",
+        base="rest",
+        path="/api/v5/public/insurance-fund",
+        query={"instType": "SWAP", "instFamily": family, "limit": str(INSURANCE_PAGE)},
+        ccxt="publicGetPublicInsuranceFund",
+        instrument=instrument,
+        tag=f"insurance:{family}",
+    )
+
+
+def status() -> Fetch:
+    """Maintenances of the venue that lie ahead or go on."""
+    return Fetch(
+        purpose="status",
+        base="rest",
+        path="/api/v5/system/status",
+        query={},
+        ccxt="publicGetSystemStatus",
+        tag="status",
+    )
+
+
+def flat_candles(symbol: str, instrument: str, kind: MarkKind, bar: str, before_ms: int) -> Fetch:
+    """The 100 bars of the mark price of a swap or of an index that open just before a time, from all of history."""
+    name = "MarkPrice" if kind == "mark" else "Index"
+    return Fetch(
+        purpose="mark_price",
+        base="rest",
+        path=f"/api/v5/market/history-{'mark-price' if kind == 'mark' else 'index'}-candles",
+        query={"instId": symbol, "bar": bar, "after": str(before_ms), "limit": str(FLAT_PAGE)},
+        ccxt=f"publicGetMarketHistory{name}Candles",
+        instrument=instrument,
+    )
+
+
+def announcements(kind: str, page: int) -> Fetch:
+    """Twenty headlines of a kind, newest first."""
+    return Fetch(
+        purpose="calendar",
+        base="rest",
+        path="/api/v5/support/announcements",
+        query={"annType": kind, "page": str(page)},
+        ccxt="publicGetSupportAnnouncements",
+    )
+
+
+def deep_book(symbol: str, instrument: str) -> Fetch:
+    """The 1000 best levels of each side, without ids."""
+    return Fetch(
+        purpose="book",
+        base="rest",
+        path="/api/v5/market/books-full",
+        query={"instId": symbol, "sz": str(DEEP_DEPTH)},
+        ccxt="publicGetMarketBooksFull",
+        instrument=instrument,
     )

@@ -1,35 +1,43 @@
-"""One WebSocket connection to OKX, without the WebSocket: `okx.public` (books) and `okx.business` (fills, candles).
+"""One WebSocket connection to OKX, without the WebSocket: `okx.public` (books, feeds), `okx.business` (fills, candles).
 
 https://www.okx.com/docs-v5/en/#overview-websocket
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 import msgspec
 
 from warehouse.clock import SECOND, Micros
-from warehouse.errors import HEAD
+from warehouse.errors import HEAD, RateLimited, Rejected
 from warehouse.instruments import Rules
 from warehouse.records import Connected, Disconnected, Undecodable, VenueNotice
 from warehouse.venues.base import TODAY, Dialect, Fetch, Output, Reconnect, Send
-from warehouse.venues.okx import wire
+from warehouse.venues.okx import feeds, wire
+from warehouse.venues.okx.channels import (
+    BOOKS_PER_CONNECTION,
+    BUSINESS,
+    PERPETUAL,
+    PUBLIC,
+    STREAMS,
+    WHOLE,
+    Arg,
+    Controls,
+    args_of,
+    control,
+    patience,
+)
 from warehouse.venues.okx.dated import CHECKSUM_UNTIL
-from warehouse.venues.okx.decode import best_quote, candle
 from warehouse.venues.okx.depth import Books, BookStream
-from warehouse.venues.okx.requests import BARS
+from warehouse.venues.okx.feeds import Handler
 from warehouse.venues.okx.tape import Tape
+from warehouse.venues.polls import Polls, PollState
+from warehouse.venues.silence import Quiet, Silence, SilenceState
 
 NAME = "okx"
 ENDPOINTS: dict[str, str] = {"rest": "https://openapi.okx.com", "ws": "wss://ws.okx.com:8443"}
-
-PUBLIC = ("bbo-tbt", "books", "trades")
-CANDLE_CHANNELS: dict[str, str] = {f"candle{bar}": timeframe for timeframe, bar in BARS.items()}
-BUSINESS = ("trades-all", *CANDLE_CHANNELS)
-STREAMS = ("bbo-tbt", "books", "trades-all", "candle1m")
-"""The channels of today. `trades` (aggregated) is read where a recording has nothing else."""
 
 SILENCE: Micros = 20 * SECOND
 PONG_WAIT: Micros = 10 * SECOND
@@ -37,26 +45,30 @@ ACK_WAIT: Micros = 10 * SECOND
 ARGS_PER_FRAME = 100
 UPGRADE = "64008"
 
-Handler = Callable[[bytes, Micros], Sequence[Output]]
-Arg = tuple[str, str]
-
 
 def sessions(rules: Sequence[Rules], dialect: Dialect = TODAY) -> list[OkxSession]:
     """The connections for these instruments; one without subscriptions is left out.
 
     Where a dialect names both `trades` and `trades-all`, the single fills are taken: two tapes would count twice.
+    Books beyond what OKX wants on one connection go to `okx.public.2` and so on.
     """
     streams = STREAMS if dialect.streams is None else dialect.streams
     if "trades-all" in streams:
         streams = tuple(stream for stream in streams if stream != "trades")
     dated = dialect.at is not None and dialect.at < CHECKSUM_UNTIL
-    public = [stream for stream in PUBLIC if stream in streams]
+    live = dialect.streams is None
+    public = [stream for stream in (*PUBLIC, *PERPETUAL, *WHOLE) if stream in streams]
     business = [stream for stream in BUSINESS if stream in streams]
-    both = [
-        OkxSession("okx.public", "/ws/v5/public", rules, public, dated=dated),
-        OkxSession("okx.business", "/ws/v5/business", rules, business, dated=dated),
-    ]
-    return [session for session in both if session.args]
+    found: list[OkxSession] = []
+    for at in range(0, len(rules), BOOKS_PER_CONNECTION):
+        those = rules[at : at + BOOKS_PER_CONNECTION]
+        name = f"okx.public.{at // BOOKS_PER_CONNECTION + 1}" if at else "okx.public"
+        args = args_of(those, public, [] if at else rules)
+        asks = feeds.polls(those, whole=not at) if live else []
+        found.append(OkxSession(name, "/ws/v5/public", args, rules, asks, dated=dated, live=live))
+    args = args_of(rules, business, [])
+    found.append(OkxSession("okx.business", "/ws/v5/business", args, rules, [], dated=dated, live=live))
+    return [session for session in found if session.args]
 
 
 class OkxSession:
@@ -65,19 +77,34 @@ class OkxSession:
     venue = NAME
     base = "ws"
 
-    def __init__(self, name: str, path: str, rules: Sequence[Rules], channels: Sequence[str], *, dated: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        path: str,
+        args: dict[Arg, list[Rules]],
+        rules: Sequence[Rules],
+        asks: Sequence[Fetch],
+        *,
+        dated: bool,
+        live: bool,
+    ) -> None:
         self.name = name
         self.path = path
-        self.args: list[Arg] = [(channel, rule.symbol) for rule in rules for channel in channels]
-        self.books = Books()
+        self.args: list[Arg] = list(args)
+        self.controls = Controls()
+        self.books = Books(self.controls)
         self.tapes: dict[str, Tape] = {}
+        self.polls = Polls(asks)
+        self._rules = {rule.instrument: rule for rule in rules}
         self._book_of: dict[str, BookStream] = {}
-        self._handlers: dict[Arg, Handler] = {}
-        self._heads: dict[bytes, Handler] = {}
-        self._channels = tuple(channels)
-        for rule in rules:
-            for channel in channels:
-                self._handlers[channel, rule.symbol] = self._handler(channel, rule, dated)
+        self._book_at: dict[int, BookStream] = {}
+        self._handlers: dict[Arg, tuple[Handler, int]] = {}
+        self._heads: dict[bytes, tuple[Handler, int]] = {}
+        self._channels = tuple(dict.fromkeys(channel for channel, _ in args))
+        for at, (arg, those) in enumerate(args.items()):
+            self._handlers[arg] = (self._handler(at, arg[0], those, dated), at)
+        limits = (patience(channel, args[channel, about]) if live else None for channel, about in self.args)
+        self.silence: Silence[int] = Silence(dict(enumerate(limits)))
         self._up = False
         self._heard: Micros = 0
         self._pinged: Micros = 0
@@ -85,17 +112,16 @@ class OkxSession:
         self._asks = 0
         self._pending: dict[Arg, None] = dict.fromkeys(self.args)
 
-    def _handler(self, channel: str, rules: Rules, dated: bool) -> Handler:
+    def _handler(self, at: int, channel: str, rules: Sequence[Rules], dated: bool) -> Handler:
         if channel == "books":
-            stream = self._book_of[rules.instrument] = BookStream(rules, self.books, checked=dated)
+            stream = BookStream(rules[0], self.books, checked=dated)
+            self._book_of[rules[0].instrument] = self._book_at[at] = stream
             self.books.streams.append(stream)
             return stream.push
         if channel in ("trades", "trades-all"):
-            tape = self.tapes[rules.instrument] = Tape(rules, self.name)
+            tape = self.tapes[rules[0].instrument] = Tape(rules[0], self.name)
             return tape.push
-        if channel == "bbo-tbt":
-            return _quotes(rules)
-        return _candles(rules, CANDLE_CHANNELS[channel])
+        return feeds.handler(channel, rules, self.name)
 
     @property
     def ready(self) -> bool:
@@ -108,6 +134,9 @@ class OkxSession:
         self._up = True
         self._heard, self._pinged, self._asks = now, 0, 0
         self._pending = dict.fromkeys(self.args)
+        self.controls.sent.clear()
+        self.silence.expect(range(len(self.args)), now)
+        self.polls.start(now)
         for stream in self.books.streams:
             stream.subscribed(now)
         for tape in self.tapes.values():
@@ -119,16 +148,18 @@ class OkxSession:
         """Ask for what is not acknowledged yet, many channels in one message."""
         self._asked_at = now
         self._asks += 1
-        args = [{"channel": channel, "instId": symbol} for channel, symbol in self._pending]
+        args = list(self._pending)
         out: list[Output] = []
         for at in range(0, len(args), ARGS_PER_FRAME):
-            body = {"id": f"{self._asks}x{at}", "op": "subscribe", "args": args[at : at + ARGS_PER_FRAME]}
-            out.append(Send(msgspec.json.encode(body)))
+            if not self.controls.spend(1, now):
+                return [*out, self.controls.exhausted()]
+            out.append(control("subscribe", args[at : at + ARGS_PER_FRAME], f"{self._asks}x{at}"))
         return out
 
     def disconnected(self, now: Micros, why: str, /) -> Sequence[Output]:
         """Every book on this connection is invalid; the tapes find what they missed at the first trade after."""
         self._up = False
+        self.silence.forget()
         down = Disconnected(venue=NAME, instrument="", ts_event=now, ts_recv=now, connection=self.name, why=why)
         return [down, *self.books.disconnected(now, why)]
 
@@ -136,26 +167,28 @@ class OkxSession:
         """Read one frame. The bytes up to the first `}` name channel and instrument, and find the handler."""
         self._heard = ts_recv
         end = frame.find(b"}")
-        handler = self._heads.get(frame[:end])
-        if handler is None:
-            handler = self._find(frame[:end])
-            if handler is None:
+        found = self._heads.get(frame[:end])
+        if found is None:
+            found = self._find(frame[:end])
+            if found is None:
                 return self._control(frame, ts_recv, "")
+        handler, stream = found
+        self.silence.heard(stream, ts_recv)
         try:
             return handler(frame, ts_recv)
         except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             return self._control(frame, ts_recv, str(error))
 
-    def _find(self, head: bytes) -> Handler | None:
-        """The handler for a spelling of `{"arg":{...` not met before; spellings of ours are remembered."""
+    def _find(self, head: bytes) -> tuple[Handler, int] | None:
+        """The handler and stream for a spelling of `{"arg":{...` not met before; spellings of ours are remembered."""
         try:
             arg = wire.control.decode(head + b"}}").arg
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return None
-        handler = None if arg is None else self._handlers.get((arg.channel, arg.instId))
-        if handler is not None and len(self._heads) < 4 * len(self._handlers):
-            self._heads[head] = handler
-        return handler
+        found = None if arg is None else self._handlers.get((arg.channel, arg.about))
+        if found is not None and len(self._heads) < 4 * len(self._handlers):
+            self._heads[head] = found
+        return found
 
     def _control(self, frame: bytes, ts_recv: Micros, why: str) -> Sequence[Output]:
         """Whatever is no readable push of ours; `why` says what a handler found wrong with it."""
@@ -167,7 +200,7 @@ class OkxSession:
             return (self._undecodable(frame, ts_recv, why or str(error)),)
         event, arg = message.event, message.arg
         if event == "subscribe" and arg is not None:
-            self._pending.pop((arg.channel, arg.instId), None)
+            self._pending.pop((arg.channel, arg.about), None)
             return ()
         if event in ("unsubscribe", "channel-conn-count"):
             return ()
@@ -179,7 +212,7 @@ class OkxSession:
         if arg is not None and isinstance(message.data, list) and arg.channel not in self._channels:
             return ()  # a channel this connection did not ask for, as recordings hold them
         if arg is not None and not why:
-            why = f"no rules for {arg.instId!r} on channel {arg.channel!r}"
+            why = f"no rules for {arg.about!r} on channel {arg.channel!r}"
         return (self._undecodable(frame, ts_recv, why or "neither a push nor an event"),)
 
     def _notice(self, code: str, words: str, ts_recv: Micros) -> VenueNotice:
@@ -194,12 +227,27 @@ class OkxSession:
         )
 
     def answer(self, fetch: Fetch, status: int, body: bytes, ts_recv: Micros, /) -> Sequence[Output]:
-        """Hand a reply to the book or the tape that asked."""
+        """Hand a reply to the book, the tape or the poll that asked."""
         if fetch.purpose == "book" and fetch.instrument in self._book_of and self._up:
             return self._book_of[fetch.instrument].answer(fetch, status, body, ts_recv)
         if fetch.purpose == "trades" and fetch.instrument in self.tapes:
             return self.tapes[fetch.instrument].answer(fetch, status, body, ts_recv)
-        return ()
+        return self._polled(fetch, status, body, ts_recv)
+
+    def _polled(self, fetch: Fetch, status: int, body: bytes, ts_recv: Micros) -> Sequence[Output]:
+        """The answer to a poll. A refusal or no reply is asked again, later; only what is no answer is told."""
+        if status != 200:
+            self.polls.answered(fetch, False, ts_recv)
+            return ()
+        try:
+            found = feeds.polled(fetch, body, self._rules.get(fetch.instrument), ts_recv)
+        except (RateLimited, Rejected):
+            self.polls.answered(fetch, False, ts_recv)
+            return ()
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+            known = self.polls.answered(fetch, False, ts_recv)
+            return (self._undecodable(body, ts_recv, f"{fetch.path}: {error}"),) if known else ()
+        return found if self.polls.answered(fetch, True, ts_recv) else ()
 
     def tick(self, now: Micros, /) -> Sequence[Output]:
         """Keep-alive after 20 s of silence, missing acknowledgements, books and holes that are due."""
@@ -218,7 +266,25 @@ class OkxSession:
         if self._pending and now - self._asked_at >= ACK_WAIT * min(self._asks, 6):
             out += self._subscribe(now)
         out += self.books.tick(now)
+        for quiet in self.silence.quiet(now):
+            out += self._quiet(quiet, now)
+        out += self.polls.due(now)
         return out
+
+    def _quiet(self, quiet: Quiet[int], now: Micros) -> list[Output]:
+        """One stream has gone quiet: drop it and ask for it anew, or give the connection up."""
+        channel, about = arg = self.args[quiet.stream]
+        book = self._book_at.get(quiet.stream)
+        words = f"{channel} {about}: {quiet.words}"
+        out: list[Output] = [self._notice("silent", words, now)]
+        if book is not None:
+            return [*out, *book.silent(quiet.words, now), *([Reconnect(words)] if quiet.hopeless else [])]
+        if quiet.hopeless:
+            return [*out, Reconnect(words)]
+        if not self.controls.spend(2, now):
+            return [*out, self.controls.exhausted()]
+        self.silence.expect((quiet.stream,), now)
+        return [*out, control("unsubscribe", [arg]), control("subscribe", [arg])]
 
     def state(self) -> dict[str, object]:
         """Everything the session remembers, so that a replay from here gives the same outputs."""
@@ -229,6 +295,9 @@ class OkxSession:
             "asked_at": self._asked_at,
             "asks": self._asks,
             "pending": [list(arg) for arg in self._pending],
+            "controls": list(self.controls.sent),
+            "silence": msgspec.to_builtins(self.silence.state()),
+            "polls": msgspec.to_builtins(self.polls.state()),
             "tapes": {instrument: tape.state() for instrument, tape in self.tapes.items()},
             "books": {instrument: stream.state() for instrument, stream in self._book_of.items()},
         }
@@ -240,6 +309,10 @@ class OkxSession:
         self._pinged = cast("int", state["pinged"])
         self._asked_at = cast("int", state["asked_at"])
         self._asks = cast("int", state["asks"])
+        self.controls.sent = list(cast("list[Micros]", state.get("controls", [])))
+        if "silence" in state:
+            self.silence.restore(msgspec.convert(state["silence"], SilenceState))
+            self.polls.restore(msgspec.convert(state["polls"], PollState))
         kept = {(channel, symbol): None for channel, symbol in cast("list[list[str]]", state["pending"])}
         self._pending = {arg: None for arg in self.args if arg in kept}
         for instrument, tape in cast("dict[str, object]", state["tapes"]).items():
@@ -248,24 +321,3 @@ class OkxSession:
         for instrument, book in cast("dict[str, object]", state["books"]).items():
             if instrument in self._book_of:
                 self._book_of[instrument].restore(book)
-
-
-def _quotes(rules: Rules) -> Handler:
-    """`bbo-tbt`: the top of the book at each change."""
-    decode, grid = wire.books_push.decode, rules.grid
-
-    def push(frame: bytes, ts_recv: Micros) -> Sequence[Output]:
-        quotes = [best_quote(row, rules, grid, ts_recv) for row in decode(frame).data]
-        return [quote for quote in quotes if quote is not None]
-
-    return push
-
-
-def _candles(rules: Rules, timeframe: str) -> Handler:
-    """`candle1m` and its sisters."""
-    decode = wire.candles_push.decode
-
-    def push(frame: bytes, ts_recv: Micros) -> Sequence[Output]:
-        return [candle(row, rules, timeframe, ts_recv) for row in decode(frame).data]
-
-    return push

@@ -22,10 +22,16 @@ Side = Literal["buy", "sell"]
 
 
 class Arg(Struct, frozen=True):
-    """`{"channel":"books","instId":"BTC-USDT"}`"""
+    """`{"channel":"books","instId":"BTC-USDT"}`, `{"channel":"instruments","instType":"SPOT"}`"""
 
     channel: str
     instId: str = ""
+    instType: str = ""
+
+    @property
+    def about(self) -> str:
+        """What the channel is about: an instrument or an index, else a kind of instrument, else nothing."""
+        return self.instId or self.instType
 
 
 class TradeRow(Struct, gc=False):
