@@ -158,6 +158,10 @@ def test_whatever_happens_to_frames_a_valid_book_is_the_venues(faults: list[str]
             elif fault != "lose":
                 one.hear(*sent, *(sent if fault == "double" else []), *late)
                 late = []
+        if one.reconnects:
+            one.reconnects.clear()
+            one.disconnect()
+            one.connect()
         for record in one.take():
             if isinstance(record, BookInvalid) or (isinstance(record, SequenceGap) and record.state == "open"):
                 book.invalidate("open")

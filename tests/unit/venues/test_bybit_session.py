@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from tests.unit.venues.bybit_market import ETH, NOW, PERP, RULES, SPOT, Client, Market, only, session
+from tests.unit.venues.test_bybit_golden import remembered
 from warehouse.book import Book
 from warehouse.clock import SECOND
 from warehouse.instruments import Rules
@@ -49,21 +50,23 @@ def ids(happened: list[Trade], rules: Rules) -> list[str]:
 
 
 def test_only_markets_with_rules_have_a_session() -> None:
-    assert [one.name for one in sessions(RULES)] == ["bybit.spot", "bybit.perp"]
-    assert [one.name for one in sessions([PERP])] == ["bybit.perp"]
+    assert [one.name for one in sessions(RULES)] == ["bybit.spot", "bybit.perp", "bybit.status"]
+    assert [one.name for one in sessions([PERP])] == ["bybit.perp", "bybit.status"]
+    assert [one.name for one in sessions(RULES, Dialect(streams=("tickers",)))] == ["bybit.spot", "bybit.perp"]
     assert sessions([]) == []
     assert [(one.base, one.path) for one in sessions(RULES)] == [
         ("ws_spot", "/v5/public/spot"),
         ("ws_perp", "/v5/public/linear"),
+        ("ws_status", "/v5/public/misc/status"),
     ]
     assert NAME == "bybit"
 
 
 def test_spot_asks_for_at_most_ten_topics_at_once() -> None:
     rules = [msgspec.structs.replace(SPOT, instrument=f"C{n}-USDT", symbol=f"C{n}USDT") for n in range(5)]
-    (one,) = sessions(rules)
+    one, _ = sessions(rules)
     sent = [msgspec.json.decode(out.frame)["args"] for out in one.connected(NOW) if hasattr(out, "frame")]
-    assert [len(args) for args in sent] == [10, 10]
+    assert [len(args) for args in sent] == [10, 10, 5]
 
 
 def test_ready_when_every_topic_is_acknowledged() -> None:
@@ -74,9 +77,9 @@ def test_ready_when_every_topic_is_acknowledged() -> None:
     assert [record.connection for record in one.records if isinstance(record, Connected)] == ["bybit.perp"]
     assert list(one.side.streams) == [
         f"{stream}.{rules.symbol}"
-        for stream in ("publicTrade", "orderbook.1", "orderbook.200", "kline.1")
+        for stream in ("publicTrade", "orderbook.1", "orderbook.200", "kline.1", "tickers", "allLiquidation")
         for rules in (PERP, ETH)
-    ]
+    ] + ["insurance.USDT"]
     one.disconnect()
     assert not one.session.ready
 
@@ -100,7 +103,11 @@ def test_a_refused_batch_is_asked_for_one_by_one_and_the_bad_topic_again_later()
     assert list(one.side.streams) == ["publicTrade.BTCUSDT", "publicTrade.ETHUSDT"]
     assert not one.session.ready
     one.pass_time(61 * SECOND)
-    assert len(only(VenueNotice, one.take())) == 1
+    notices = [record for record in one.take() if isinstance(record, VenueNotice)]
+    assert [notice.words for notice in notices if notice.code == "subscribe"] == [
+        "Invalid topic: publicTrade.NOUSDT (publicTrade.NOUSDT)"
+    ]
+    assert not [notice for notice in notices if notice.code == "silent" and "NOUSDT" in notice.words]
 
 
 def test_pings_keep_the_connection_and_silence_ends_it() -> None:
@@ -439,7 +446,7 @@ def test_an_unchanged_quote_comes_again_after_three_seconds() -> None:
 
 def test_an_unreadable_frame_is_a_record_and_nothing_else() -> None:
     one = client()
-    before = one.session.state()
+    before = remembered(one.session)
     for frame in (
         b"",
         b"\xff\x00",
@@ -450,7 +457,7 @@ def test_an_unreadable_frame_is_a_record_and_nothing_else() -> None:
     ):
         (record,) = one.session.receive(frame, one.market.at)
         assert isinstance(record, Undecodable), frame
-    assert one.session.state() == {**before, "heard_at": one.market.at}
+    assert remembered(one.session) == before
 
 
 @pytest.mark.parametrize("market_name", ["spot", "perp"])

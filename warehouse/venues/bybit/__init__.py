@@ -13,11 +13,14 @@ ENDPOINTS: dict[str, str] = {
     "rest": "https://api.bybit.com",
     "ws_spot": "wss://stream.bybit.com",
     "ws_perp": "wss://stream.bybit.com",
+    "ws_status": "wss://stream.bybit.com",
 }
 
 
 def sessions(rules: Sequence[Rules], dialect: Dialect = TODAY) -> list[Session]:
-    """One session per market that has rules: `bybit.spot`, `bybit.perp`."""
+    """One session per market that has rules: `bybit.spot`, `bybit.perp`; and one for the venue's own state:
+    `bybit.status`, unless `dialect` names other streams.
+    """
     from warehouse.venues.bybit.session import BybitSession
 
     found: list[Session] = []
@@ -25,6 +28,8 @@ def sessions(rules: Sequence[Rules], dialect: Dialect = TODAY) -> list[Session]:
         ours = [rule for rule in rules if rule.venue == NAME and rule.market == market]
         if ours:
             found.append(BybitSession("spot" if market == "spot" else "perp", ours, dialect))
+    if found and (dialect.streams is None or "system.status" in dialect.streams):
+        found.append(BybitSession("status", (), dialect))
     return found
 
 

@@ -117,8 +117,8 @@ def book(frame: bytes, instrument: str, grid: Grid, ts_recv: Micros, last: int) 
     data = wire.data
     snapshot = wire.type == "snapshot" or data.u == 1
     if snapshot:
-        _on_grid(data.b, grid)
-        _on_grid(data.a, grid)
+        on_grid(data.b, grid)
+        on_grid(data.a, grid)
     return BookUpdate(
         venue=VENUE,
         instrument=instrument,
@@ -263,7 +263,8 @@ def _positive(lots: int) -> int:
     return lots
 
 
-def _on_grid(levels: list[Level], grid: Grid) -> None:
+def on_grid(levels: list[Level], grid: Grid) -> None:
+    """Raises ValueError unless every price and size lies on the instrument's grid."""
     for price, size in levels:
         grid.ticks(price)
         grid.lots(size)

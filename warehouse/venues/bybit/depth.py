@@ -6,7 +6,7 @@ the first time at once, then with growing pauses.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -23,7 +23,7 @@ PATIENCE = 5 * SECOND
 CALM = MINUTE
 """A break this long after the last one is healed without a pause."""
 
-Resubscribe = Callable[[str, Micros], list[Output]]
+Resubscribe = Callable[[str, Micros], Sequence[Output]]
 """Commands that unsubscribe and subscribe one topic."""
 
 
@@ -44,6 +44,7 @@ class Depth:
         self.cause = ""
         self.attempts = 0
         self.breaks = 0
+        self.renewed = False
         self.asked = False
         self.due: Micros = 0
 
@@ -82,6 +83,11 @@ class Depth:
         self.sequencer.lost()
         return rows
 
+    def renew(self) -> bool:
+        """The topic is quiet and will be subscribed to anew, unless that is under way already (False)."""
+        self.renewed = not self.due
+        return self.renewed
+
     def tick(self, now: Micros) -> list[Output]:
         """Subscribe again when the pause is over, or when no snapshot came."""
         if not self.due or now < self.due:
@@ -95,15 +101,19 @@ class Depth:
     def _replace(self, update: BookUpdate, now: Micros) -> list[Output]:
         rows: list[Output] = []
         u, last = update.update_id, self.sequencer.last
-        if last and u != last + 1:
-            cause = "service_restart" if u == 1 else "snapshot"
-            self._open(now, cause, u - 1 if u > last + 1 else None, update.ts_event)
+        to_id = u - 1 if u > last + 1 else None
+        if last and self.renewed:  # where it is the same book again, nothing was missed
+            if u not in (last, last + 1):
+                self._open(now, "silent", to_id, update.ts_event)
+                rows += self._close("repaired", update, "resynced from snapshot")
+        elif last and u != last + 1:
+            self._open(now, "service_restart" if u == 1 else "snapshot", to_id, update.ts_event)
             rows += self._close("legitimate", update, "the venue replaced the book by itself")
         elif self.opened_at:
             rows += self._close("repaired", update, "resynced from snapshot")
         self.sequencer.snapshot(u)
         self.last_id, self.last_ts = u, update.ts_event
-        self.asked, self.due, self.attempts = False, 0, 0
+        self.asked, self.due, self.attempts, self.renewed = False, 0, 0, False
         return [*rows, update]
 
     def _schedule(self, now: Micros) -> list[Output]:
@@ -120,7 +130,7 @@ class Depth:
     def _ask(self, now: Micros) -> list[Output]:
         self.attempts += 1
         self.asked, self.due = True, now + PATIENCE
-        return self._resubscribe(self.topic, now)
+        return list(self._resubscribe(self.topic, now))
 
     def _invalid(self, ts_event: Micros, now: Micros, why: str) -> BookInvalid:
         return BookInvalid(
@@ -172,6 +182,7 @@ class Depth:
             breaks=self.breaks,
             asked=self.asked,
             due=self.due,
+            renewed=self.renewed,
         )
         return msgspec.structs.asdict(kept)
 
@@ -181,6 +192,7 @@ class Depth:
         self.last_id, self.last_ts, self.broke_at = kept.last_id, kept.last_ts, kept.broke_at
         self.opened_at, self.to_id, self.cause = kept.opened_at, kept.to_id, kept.cause
         self.attempts, self.breaks, self.asked, self.due = kept.attempts, kept.breaks, kept.asked, kept.due
+        self.renewed = kept.renewed
 
 
 class _Kept(msgspec.Struct, kw_only=True):
@@ -195,3 +207,4 @@ class _Kept(msgspec.Struct, kw_only=True):
     breaks: int
     asked: bool
     due: Micros
+    renewed: bool = False

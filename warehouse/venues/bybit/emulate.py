@@ -5,6 +5,7 @@ from __future__ import annotations
 from warehouse.clock import Micros
 from warehouse.venues.base import EmulatedConnection, MarketView, Reply
 from warehouse.venues.bybit.decode import VENUE
+from warehouse.venues.bybit.emulate_feeds import Feeds
 from warehouse.venues.bybit.emulate_frames import Floor
 from warehouse.venues.bybit.emulate_rest import RestSide
 from warehouse.venues.bybit.emulate_socket import Connection
@@ -14,7 +15,8 @@ class EmulatedBybit:
     """The venue: REST and any number of connections over one `MarketView`."""
 
     def __init__(self, view: MarketView) -> None:
-        self._rest = RestSide(view, [rule for rule in view.rules() if rule.venue == VENUE])
+        self._feeds = Feeds(view)
+        self._rest = RestSide(view, [rule for rule in view.rules() if rule.venue == VENUE], self._feeds)
         self._floor = Floor(view)
         self._connections = 0
 
@@ -23,6 +25,7 @@ class EmulatedBybit:
         return self._rest.reply(path, query, now)
 
     def connect(self, base: str, path: str, query: dict[str, str], now: Micros) -> EmulatedConnection:
-        """A new connection to `/v5/public/spot` or `/v5/public/linear`."""
+        """A new connection to `/v5/public/spot`, `/v5/public/linear` or `/v5/public/misc/status`."""
         self._connections += 1
-        return Connection(self._floor, "spot" if path.rstrip("/").endswith("spot") else "perp", self._connections)
+        last = path.rstrip("/").rpartition("/")[2]
+        return Connection(self._floor, self._feeds, last if last in ("spot", "status") else "perp", self._connections)

@@ -10,13 +10,30 @@ from collections.abc import Sequence
 import msgspec
 
 from warehouse.clock import SECOND, Micros
-from warehouse.records import BestQuote, BookUpdate, Candle, Record, Trade
+from warehouse.records import (
+    BestQuote,
+    BookUpdate,
+    Candle,
+    InsuranceFund,
+    Liquidation,
+    Record,
+    Trade,
+    VenueStatus,
+)
+from warehouse.venues.bybit import emulate_feeds
 from warehouse.venues.bybit.decode import INTERVALS, SPELLED
+from warehouse.venues.bybit.emulate_feeds import Feeds, Fields
 from warehouse.venues.bybit.emulate_frames import Floor, Shown, encode
 from warehouse.venues.bybit.ladder import DEPTHS
 
 REPEAT = 3 * SECOND
 """`orderbook.1` is sent again when nothing changed for this long."""
+
+WIDE = {"insurance.USDT": "perp", "system.status": "status"}
+"""Topics without a symbol, and the socket that has them."""
+
+PLAIN = {"publicTrade": ("spot", "perp"), "tickers": ("spot", "perp"), "allLiquidation": ("perp",)}
+"""Channels with nothing but a symbol, and the sockets that have them."""
 
 SPOT_ARGS = 10
 ARGS_TEXT = 21_000
@@ -37,11 +54,13 @@ _operation = msgspec.json.Decoder(Operation).decode
 class Connection:
     """One client's subscriptions."""
 
-    def __init__(self, floor: Floor, market: str, number: int) -> None:
+    def __init__(self, floor: Floor, feeds: Feeds, market: str, number: int) -> None:
         self._floor = floor
+        self._feeds = feeds
         self._market = market
         self._id = f"{market}-{number:06d}"
-        self._topics: dict[str, tuple[Shown, str, str]] = {}
+        self._topics: dict[str, tuple[Shown | None, str, str]] = {}
+        self._told: dict[str, Fields] = {}
         self._seen: dict[str, int] = {}
         self._repeat: dict[str, tuple[Micros, bytes]] = {}
 
@@ -63,6 +82,7 @@ class Connection:
         if asked.op == "unsubscribe":
             for topic in asked.args:
                 self._topics.pop(topic, None)
+                self._told.pop(topic, None)
                 self._seen.pop(topic, None)
                 self._repeat.pop(topic, None)
             return [self._reply(True, "unsubscribe" if self._market == "spot" else "", asked.req_id, asked.op)]
@@ -70,6 +90,12 @@ class Connection:
 
     def event(self, record: Record, now: Micros, /) -> Sequence[bytes]:
         """The frames of a market event, by subscription."""
+        if isinstance(record, VenueStatus):
+            rows = self._feeds.notices.take(record)
+            return [emulate_feeds.work_frame(rows, now)] if rows and "system.status" in self._topics else ()
+        if isinstance(record, InsuranceFund):
+            pool = emulate_feeds.pool_frame(record, now) if "insurance.USDT" in self._topics else None
+            return () if pool is None else [pool]
         known = self._floor.known(record.instrument)
         if known is None or known.rules.market != self._market:
             return ()
@@ -87,7 +113,10 @@ class Connection:
             return [frame]
         if isinstance(record, Candle) and f"kline.{SPELLED.get(record.timeframe)}.{symbol}" in self._topics:
             return [self._floor.candle_frame(known, record, now)]
-        return ()
+        if isinstance(record, Liquidation):
+            held = f"allLiquidation.{symbol}" in self._topics
+            return [emulate_feeds.liquidation_frame(known, record, now)] if held else ()
+        return self._ticker(known, record, now)
 
     def tick(self, now: Micros, /) -> Sequence[bytes]:
         """Repeat quotes that have not changed for three seconds."""
@@ -95,6 +124,20 @@ class Connection:
         for topic in due:
             self._repeat[topic] = (now, self._repeat[topic][1])
         return [self._repeat[topic][1] for topic in due]
+
+    def _ticker(self, known: Shown, record: Record, now: Micros) -> Sequence[bytes]:
+        """What a market event changes in the ticker: all of it on spot, and where nothing was told yet."""
+        topic = f"tickers.{known.rules.symbol}"
+        changed = emulate_feeds.told(record, known) if topic in self._topics else {}
+        if not changed:
+            return ()
+        told = self._told.get(topic)
+        if known.spot or not told:
+            self._told[topic] = self._feeds.ticker(known) | changed
+            return [emulate_feeds.ticker_frame(known, "snapshot", self._told[topic], now)]
+        new = {name: text for name, text in (changed | emulate_feeds.quoted(known)).items() if told.get(name) != text}
+        told.update(new)
+        return [emulate_feeds.ticker_frame(known, "delta", new, now)] if new else ()
 
     def _depth(self, known: Shown, update: BookUpdate, now: Micros) -> Sequence[bytes]:
         frames = self._floor.depth_frames(known, update, now)
@@ -111,6 +154,8 @@ class Connection:
 
     def _first(self, topic: str, now: Micros) -> list[bytes]:
         known, _, detail = self._topics[topic]
+        if known is None:
+            return []
         frame, self._seen[topic] = self._floor.snapshot(known, int(detail), now)
         if frame is not None and detail == "1":
             self._repeat[topic] = (now, frame)
@@ -133,15 +178,21 @@ class Connection:
             self._topics[topic] = found
             if found[1] == "orderbook":
                 out += self._first(topic, now)
+            elif found[1] == "tickers" and found[0] is not None:
+                self._told[topic] = self._feeds.ticker(found[0])
+                if self._told[topic]:
+                    out.append(emulate_feeds.ticker_frame(found[0], "snapshot", self._told[topic], now))
         return out
 
-    def _parse(self, topic: str) -> tuple[Shown, str, str] | None:
+    def _parse(self, topic: str) -> tuple[Shown | None, str, str] | None:
+        if topic in WIDE:
+            return (None, topic, "") if WIDE[topic] == self._market else None
         parts = topic.split(".")
         known = self._floor.find(self._market, parts[-1])
         if known is None:
             return None
-        if len(parts) == 2 and parts[0] == "publicTrade":
-            return known, "publicTrade", ""
+        if len(parts) == 2 and self._market in PLAIN.get(parts[0], ()):
+            return known, parts[0], ""
         if len(parts) != 3:
             return None
         channel, detail = parts[0], parts[1]

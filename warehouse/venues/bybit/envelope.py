@@ -16,6 +16,8 @@ from warehouse.venues.bybit.wire import Envelope, RecentTrade, RecentTrades
 BUSY: dict[int, Micros] = {10006: SECOND, 10429: 5 * SECOND, 10016: 5 * SECOND, 10000: SECOND, 10018: 600 * SECOND}
 """Codes that say "later", and how long to wait: rate limit, system protection, restart, time-out, old IP limit."""
 
+WRONG_PARAMETER = "10001"
+
 T = TypeVar("T")
 
 _bare = msgspec.json.Decoder(Envelope, strict=False).decode
@@ -45,6 +47,11 @@ def recent_trades(answer: object) -> tuple[list[RecentTrade], Micros]:
     """The rows of `/v5/market/recent-trade`, newest first, and the server's time."""
     result, server = opened(answer, RecentTrades)
     return result.rows, server
+
+
+def absent(refused: Rejected) -> bool:
+    """Whether a refusal means that there is no such instrument (any more)."""
+    return refused.code == WRONG_PARAMETER and "symbol" in refused.words.lower()
 
 
 def _head(answer: object) -> bytes:

@@ -104,9 +104,11 @@ class Executions:
                 self.last_ts = trade.ts_event
         return [*asked, *fresh] if asked else fresh
 
-    def connected(self, now: Micros, hold: bool) -> list[Output]:
-        """A connection came up: the page is wanted, and `hold` keeps live executions back until it is here."""
-        rows = [*self._cold(now), *self._open(now, "restart")]
+    def connected(self, now: Micros, hold: bool, cause: str = "restart") -> list[Output]:
+        """A connection came up, or the topic is subscribed to anew: the page is wanted, and `hold` keeps live
+        executions back until it is here.
+        """
+        rows = [*self._cold(now), *self._open(now, cause)]
         if not self.joining:
             self.seen_ts, self.held = self.last_ts, {} if hold else None
         self.joining, self.waiting, self.attempts, self.due = True, False, 0, 0

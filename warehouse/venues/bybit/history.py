@@ -1,4 +1,5 @@
-"""Bybit's REST walks: instruments, time, candles, the newest trades, funding (`base.HistoryModule`).
+"""Bybit's REST walks (`base.HistoryModule`): instruments, time, candles, the newest trades, funding here, and those of
+`derivatives`.
 
 Bounds of the venue are inclusive milliseconds and pages run from new to old; here ranges are half-open and ascend.
 """
@@ -14,12 +15,32 @@ from warehouse.instruments import Listing, Market, Rules, timeframe_us
 from warehouse.records import FundingRate, Record
 from warehouse.venues.base import Answer, Fetch, Walk
 from warehouse.venues.bybit import decode
+from warehouse.venues.bybit.derivatives import (
+    CANDLES,
+    book,
+    calendar,
+    insurance,
+    mark_candles,
+    open_interest,
+    statuses,
+)
 from warehouse.venues.bybit.envelope import opened, recent_trades
 from warehouse.venues.bybit.executions import RECENT
 from warehouse.venues.bybit.wire import FundingRow, FundingRows, InstrumentRow, InstrumentRows, Klines, ServerTime
 
-CANDLES = 1000
-"""Most rows of a kline page."""
+__all__ = [
+    "instruments",
+    "server_time",
+    "candles",
+    "trades",
+    "funding",
+    "mark_candles",
+    "open_interest",
+    "insurance",
+    "statuses",
+    "calendar",
+    "book",
+]
 
 FUNDING = 200
 """Most rows of a funding page."""

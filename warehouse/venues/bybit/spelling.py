@@ -19,6 +19,11 @@ def decimals(step: str) -> int:
     return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
+def decimal(value: float) -> str:
+    """A number without an exponent."""
+    return format(Decimal(repr(value)), "f")
+
+
 class Text:
     """Prices and sizes of one instrument as decimal text."""
 

@@ -1,4 +1,6 @@
-"""Readers of the topics that need no machine: best quotes and candles. A reader takes a frame and its receive time."""
+"""Readers of the topics that need no machine: best quotes, candles, liquidations, insurance pools. A reader takes a
+frame and its receive time.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from collections.abc import Callable, Sequence
 from warehouse.clock import Micros
 from warehouse.instruments import Rules
 from warehouse.venues.base import Output
-from warehouse.venues.bybit import decode
+from warehouse.venues.bybit import decode, decode_feeds
 
 Handler = Callable[[bytes, Micros], Sequence[Output]]
 """Raises ValueError for a frame that it cannot read."""
@@ -41,5 +43,25 @@ def candles(rules: Rules, timeframe: str) -> Handler:
 
     def receive(frame: bytes, ts_recv: Micros) -> Sequence[Output]:
         return decode.candles(frame, instrument, grid, timeframe, ts_recv)
+
+    return receive
+
+
+def liquidations(rules: Rules) -> Handler:
+    """`allLiquidation`, linear only."""
+    instrument, grid = rules.instrument, rules.grid
+
+    def receive(frame: bytes, ts_recv: Micros) -> Sequence[Output]:
+        return decode_feeds.liquidations(frame, instrument, grid, ts_recv)
+
+    return receive
+
+
+def pools(rules: Sequence[Rules]) -> Handler:
+    """`insurance.USDT`: the pools that insure one of these contracts."""
+    symbols = {rule.symbol: rule.instrument for rule in rules}
+
+    def receive(frame: bytes, ts_recv: Micros) -> Sequence[Output]:
+        return decode_feeds.pools(frame, symbols, ts_recv)
 
     return receive
