@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from tests.unit.venues.bybit_market import session
+from warehouse.clock import SECOND
 from warehouse.records import Undecodable
 from warehouse.venues.base import Fetch, Output, Send
 from warehouse.venues.bybit.session import BybitSession
@@ -49,11 +50,22 @@ def remembered(one: BybitSession) -> dict[str, object]:
 
 @pytest.mark.parametrize(
     ("name", "market", "at"),
-    [("spot", "spot", None), ("linear", "perp", None), ("before_20250320", "spot", 1_700_000_000_000_000)],
+    [
+        ("spot", "spot", None),
+        ("linear", "perp", None),
+        ("before_20250320", "spot", 1_700_000_000_000_000),
+        ("spot_feeds", "spot", None),
+        ("linear_feeds", "perp", None),
+        ("status", "status", None),
+    ],
 )
 def test_frames_still_mean_what_they_meant(name: str, market: str, at: int | None) -> None:
     one = joined(market, at)
-    outputs = [[plain(output) for output in one.receive(frame, RECEIVED)] for frame in frames(name)]
+    step = SECOND if name.endswith("_feeds") else 0
+    outputs = [
+        [plain(output) for output in one.receive(frame, RECEIVED + number * step)]
+        for number, frame in enumerate(frames(name))
+    ]
     expected = [msgspec.json.decode(line) for line in (GOLDEN / f"{name}.records.jsonl").read_bytes().splitlines()]
     assert msgspec.json.decode(msgspec.json.encode(outputs)) == expected
 

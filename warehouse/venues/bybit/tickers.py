@@ -79,19 +79,24 @@ class TickerMemory:
     def receive(self, frame: bytes, ts_recv: Micros) -> Sequence[Told]:
         """A frame of the topic. Raises ValueError when it cannot be read; nothing has changed then."""
         wire = _spot(frame) if self._spot else _perp(frame)
-        if wire.type == "snapshot":
-            self.known = True
-            self._fields = {}
-        elif not self.known:
+        whole = wire.type == "snapshot"
+        if not whole and not self.known:
             return ()
+        self.known = True
         fields, data, event = self._fields, wire.data, wire.ts * 1000
         now = ts_recv or event
         for name, kind in self._kind_of.items():
             value = getattr(data, name)
-            if value is not UNSET and fields.get(name) != value:
+            if value is UNSET:
+                if not whole or name not in fields:
+                    continue
+                del fields[name]
+            elif fields.get(name) == value:
+                continue
+            else:
                 fields[name] = value
-                self._event[kind], self._recv[kind] = event, ts_recv
-                self.waiting = True
+            self._event[kind], self._recv[kind] = event, ts_recv
+            self.waiting = True
         return self.due(now) if self.waiting else ()
 
     def due(self, now: Micros) -> list[Told]:

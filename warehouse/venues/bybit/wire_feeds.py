@@ -18,7 +18,11 @@ Rate = Annotated[float, Meta(gt=-1, lt=1)]
 Balance = Annotated[float, Meta(gt=-1e18, lt=1e18)]
 """Units of a coin; a pool may be overdrawn."""
 
-Hours = Annotated[int, Meta(ge=1, le=24)]
+Hours = Annotated[int, Meta(ge=0, le=24)] | Literal[""]
+"""0 or empty: none."""
+
+Moment = Annotated[int, Meta(ge=0, lt=10_000_000_000_000)] | Literal[""]
+"""Milliseconds since the epoch; 0 or empty: none."""
 
 Symbols = Annotated[str, Meta(min_length=1, max_length=100_000)]
 
@@ -43,8 +47,8 @@ class PerpTickerData(msgspec.Struct, frozen=True, gc=False):
     singleOpenInterest: Size | UnsetType = UNSET
     singleOpenInterestValue: Turnover | UnsetType = UNSET
     fundingRate: Rate | Literal[""] | UnsetType = UNSET
-    nextFundingTime: Millis | Literal["", "0"] | UnsetType = UNSET
-    fundingIntervalHour: Hours | Literal["", "0"] | UnsetType = UNSET
+    nextFundingTime: Moment | UnsetType = UNSET
+    fundingIntervalHour: Hours | UnsetType = UNSET
 
 
 class PerpTickerFrame(msgspec.Struct, frozen=True, gc=False):
@@ -146,8 +150,8 @@ class WorkRow(msgspec.Struct, frozen=True):
     id: Text
     state: Literal["scheduled", "ongoing", "completed", "canceled"]
     title: Annotated[str, Meta(max_length=1000)] = ""
-    begin: Millis | Literal["", "0"] = ""
-    end: Millis | Literal["", "0"] = ""
+    begin: Moment = ""
+    end: Moment = ""
     product: list[int] = []
     env: int = 1
 

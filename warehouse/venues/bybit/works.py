@@ -95,7 +95,7 @@ class Works:
 
 
 def _moment(millis: int | str) -> Micros | None:
-    return millis * 1000 if isinstance(millis, int) else None
+    return millis * 1000 if isinstance(millis, int) and millis else None
 
 
 def _urgency(work: Work) -> tuple[bool, Micros]:
