@@ -35,7 +35,11 @@ BYBIT_COOLING: Micros = 10 * MINUTE
 
 
 def _point_binance(base: Endpoint) -> dict[str, Any]:
-    return {"public": base("rest_spot") + "/api/v3", "fapiPublic": base("rest_perp") + "/fapi/v1"}
+    return {
+        "public": base("rest_spot") + "/api/v3",
+        "fapiPublic": base("rest_perp") + "/fapi/v1",
+        "fapiData": base("rest_perp") + "/futures/data",
+    }
 
 
 def _point_bybit(base: Endpoint) -> dict[str, Any]:

@@ -26,6 +26,7 @@ Charge = tuple[Limit, int]
 _BINANCE_SPOT = Limit("weight.spot", 6000, MINUTE)
 _BINANCE_PERP = Limit("weight.perp", 2400, MINUTE)
 _BINANCE_FUNDING = Limit("requests.funding", 500, 5 * MINUTE)
+_BINANCE_DATA = Limit("requests.data", 1000, 5 * MINUTE)
 _BYBIT = Limit("requests", 600, 5 * SECOND)
 _OKX_PER_2S: dict[str, int] = {
     "market/candles": 40,
@@ -43,9 +44,11 @@ _OKX_UNLISTED = 10
 
 
 def binance(fetch: Fetch) -> Charge:
-    """Weight per minute and market; funding history has a budget of requests of its own."""
+    """Weight per minute and market; funding and the statistics under `/futures/data` have budgets of their own."""
     if fetch.purpose == "funding":
         return _BINANCE_FUNDING, 1
+    if fetch.path.startswith("/futures/data/"):
+        return _BINANCE_DATA, 1
     return (_BINANCE_SPOT if fetch.base == "rest_spot" else _BINANCE_PERP), fetch.weight
 
 

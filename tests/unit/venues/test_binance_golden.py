@@ -57,6 +57,8 @@ def played(one: BinanceSession, lines: list[bytes]) -> list[list[dict[str, objec
         ("public", "binance.perp.public", ()),
         ("market", "binance.perp.market", ()),
         ("fills", "binance.perp.public", ("trade",)),
+        ("feeds_spot", "binance.spot", ()),
+        ("feeds_perp", "binance.perp.market", ()),
     ],
 )
 def test_frames_still_mean_what_they_meant(name: str, connection: str, streams: tuple[str, ...]) -> None:
@@ -65,10 +67,13 @@ def test_frames_still_mean_what_they_meant(name: str, connection: str, streams: 
     assert msgspec.json.decode(msgspec.json.encode(outputs)) == expected
 
 
-def test_refused_frames_are_each_one_undecodable_and_change_nothing() -> None:
-    one = session("binance.spot")
+@pytest.mark.parametrize(
+    ("name", "connection"), [("refused", "binance.spot"), ("feeds_refused", "binance.perp.market")]
+)
+def test_refused_frames_are_each_one_undecodable_and_change_nothing(name: str, connection: str) -> None:
+    one = session(connection)
     before = one.state()
-    for frame in frames("refused"):
+    for frame in frames(name):
         assert [type(output) for output in one.receive(frame, RECEIVED)] == [Undecodable], frame
     assert {**one.state(), "silence": None} == {**before, "silence": None}, "they were heard, that is all"
 

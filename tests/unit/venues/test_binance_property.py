@@ -15,7 +15,10 @@ from warehouse.venues.binance import emulated
 from warehouse.venues.binance.sequence import PerpSequence, SpotSequence
 from warehouse.venues.binance.session import sessions
 
-KNOWN = [frame for name in ("spot", "public", "market", "fills", "refused", "silent") for frame in frames(name)]
+NAMES = (
+    "spot", "public", "market", "fills", "refused", "silent", "feeds_spot", "feeds_perp", "feeds_refused",
+)  # fmt: skip
+KNOWN = [frame for name in NAMES for frame in frames(name)]
 
 
 @st.composite

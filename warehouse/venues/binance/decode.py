@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from warehouse.clock import Micros
+from warehouse.errors import HEAD, DecodeError
 from warehouse.instruments import Rules, timeframe_us
 from warehouse.records import BestQuote, BookUpdate, Candle, FundingRate, Origin, Trade
 from warehouse.venues.binance import wire
@@ -25,6 +26,14 @@ def reader(kind: type[T]) -> Callable[[bytes], T]:
 def convert(page: object, kind: type[T]) -> T:
     """An already parsed JSON answer as `kind`, by the same rules. Raises msgspec.ValidationError."""
     return msgspec.convert(page, kind, strict=False)
+
+
+def page(answer: object, kind: type[T]) -> T:
+    """The same for a walk. Raises DecodeError."""
+    try:
+        return convert(answer, kind)
+    except msgspec.ValidationError as error:
+        raise DecodeError(VENUE, str(error), repr(answer)[:HEAD].encode()) from error
 
 
 class Priceless(ValueError):

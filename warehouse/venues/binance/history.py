@@ -6,27 +6,30 @@ All raise DecodeError for a page that cannot be read.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import TypeVar
+from functools import partial
 
 import msgspec
 
 from warehouse.clock import DAY, HOUR, MINUTE, SECOND, Micros
 from warehouse.errors import HEAD, DecodeError
-from warehouse.instruments import Listing, Market, Rules, timeframe_us
-from warehouse.records import Candle, Record, Trade
+from warehouse.instruments import Listing, Market, Rules
+from warehouse.records import Record, Trade
 from warehouse.venues.base import Answer, Fetch, Walk
 from warehouse.venues.binance import decode, requests, wire
+from warehouse.venues.binance.bars import bars
+from warehouse.venues.binance.decode_feeds import NEVER
+from warehouse.venues.binance.derivatives import book, calendar, insurance, mark_candles, open_interest, statuses
 
-T = TypeVar("T")
+__all__ = [
+    "book", "calendar", "candles", "funding", "instruments", "insurance", "mark_candles", "open_interest",
+    "server_time", "statuses", "trades",
+]  # fmt: skip
 
 PERP_REACH = 48 * HOUR
 """How far back futures `aggTrades` answer."""
 
 WINDOW = HOUR - SECOND
 """`startTime` to `endTime` of `aggTrades` must be shorter than an hour."""
-
-NEVER = 4_133_404_800_000
-"""`deliveryDate` of a perpetual that nobody means to delist, ms."""
 
 
 def instruments(instruments: Sequence[str], now: Micros) -> Generator[Fetch, object, list[Rules]]:
@@ -45,7 +48,7 @@ def instruments(instruments: Sequence[str], now: Micros) -> Generator[Fetch, obj
             page = yield requests.request("perp", "exchangeInfo", "instruments", {})
         found += [
             _rules(info, asked[info.symbol], market, now)
-            for info in _page(page, wire.ExchangeInfo).symbols
+            for info in decode.page(page, wire.ExchangeInfo).symbols
             if info.symbol in asked and info.contractType in (None, "PERPETUAL")
         ]
     return found
@@ -54,7 +57,7 @@ def instruments(instruments: Sequence[str], now: Micros) -> Generator[Fetch, obj
 def server_time(market: Market) -> Generator[Fetch, object, Micros]:
     """The venue's clock."""
     page = yield requests.request(market, "time", "time", {})
-    return _page(page, wire.ServerTime).serverTime * 1000
+    return decode.page(page, wire.ServerTime).serverTime * 1000
 
 
 def candles(rules: Rules, timeframe: str, start: Micros, end: Micros, now: Micros) -> Walk:
@@ -62,22 +65,16 @@ def candles(rules: Rules, timeframe: str, start: Micros, end: Micros, now: Micro
 
     The note says how many bars there are where they are fewer than the range is long.
     """
-    step = timeframe_us(timeframe)
-    records: list[Record] = []
-    cursor, last_ms = requests.ceil_ms(start), requests.ceil_ms(end) - 1
-    while cursor <= last_ms:
-        page = yield requests.klines(rules, timeframe, cursor, last_ms)
-        rows = _page(page, list[wire.KlineRow])
-        fresh = [row for row in rows if cursor <= row.open_time <= last_ms]
-        records += [decode.candle_row(row, rules.instrument, timeframe, now) for row in fresh]
-        if len(rows) < requests.KLINES_PAGE or not fresh:
-            break
-        cursor = fresh[-1].open_time + step // 1000
-    complete_to = max(start, min(end, now // step * step))
-    asked = len(range(-(-start // step) * step, complete_to, step))
-    closed = sum(isinstance(record, Candle) and record.closed for record in records)
-    note = f"binance serves {closed} of {asked} {timeframe} bars" if closed < asked else None
-    return Answer(records=records, complete_from=start, complete_to=complete_to, note=note)
+    return (
+        yield from bars(
+            partial(requests.klines, rules, timeframe),
+            lambda row: decode.candle_row(row, rules.instrument, timeframe, now),
+            timeframe,
+            start,
+            end,
+            now,
+        )
+    )
 
 
 def trades(rules: Rules, start: Micros, end: Micros, now: Micros, *, raw: bool = False) -> Walk:
@@ -122,9 +119,9 @@ def trades(rules: Rules, start: Micros, end: Micros, now: Micros, *, raw: bool =
             question = requests.by_id(rules, expected, requests.AGG_PAGE, raw)
             page = yield question
             if raw:
-                rows = _rows(rules, _page(page, list[wire.HistoricalTrade]), now)
+                rows = _rows(rules, decode.page(page, list[wire.HistoricalTrade]), now)
             else:
-                rows = _rows(rules, _page(page, list[wire.AggTrade]), now)
+                rows = _rows(rules, decode.page(page, list[wire.AggTrade]), now)
             full = len(rows) == int(question.query["limit"])
     return Answer(records=records, complete_from=begin, complete_to=max(begin, complete_to), note=note)
 
@@ -138,7 +135,7 @@ def funding(rules: Rules, start: Micros, end: Micros, now: Micros) -> Walk:
     cursor, last_ms = (start - DAY) // 1000, requests.ceil_ms(end) + 999
     while cursor <= last_ms:
         page = yield requests.funding_rates(rules, cursor, last_ms)
-        rows = [row for row in _page(page, list[wire.FundingRow]) if row.fundingTime >= cursor]
+        rows = [row for row in decode.page(page, list[wire.FundingRow]) if row.fundingTime >= cursor]
         for row in rows:
             at = decode.settled_at(row)
             interval = at - before if before is not None else None
@@ -163,20 +160,13 @@ def _opening(
     while cursor <= last_ms:
         until = min(cursor + WINDOW // 1000, last_ms)
         page = yield requests.aggregates_between(rules, cursor, until, 1 if raw else requests.AGG_PAGE)
-        rows = _page(page, list[wire.AggTrade])
+        rows = decode.page(page, list[wire.AggTrade])
         if any(not cursor <= row.T <= until for row in rows):
             return [], f"binance answered another time than asked (aggTrades of {cursor}..{until} ms)"
         if rows:
             return rows, None
         cursor = until + 1
     return [], None
-
-
-def _page(page: object, kind: type[T]) -> T:
-    try:
-        return decode.convert(page, kind)
-    except msgspec.ValidationError as error:
-        raise DecodeError(decode.VENUE, str(error), repr(page)[:HEAD].encode()) from error
 
 
 def _at(row: Trade | decode.Priceless) -> Micros:
