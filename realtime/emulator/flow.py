@@ -24,8 +24,8 @@ from warehouse.records import BestQuote, BookUpdate, Candle, Level, Liquidation,
 FLUSH: Micros = 100_000
 """Book updates go out on this grid."""
 
-MARKET, LIMIT = 0.12, 0.62
-"""Shares of market orders, and of market and limit orders together; the rest are cancellations."""
+MARKET, LIMIT = 0.12, 0.5
+"""Shares of market orders at first, and of limit orders; the rest are cancellations."""
 
 LEAST, MOST = 210, 320
 """Levels that a side keeps at first."""
@@ -89,6 +89,7 @@ class Flow:
         self._plan(start)
         self.flush = FLUSH
         self.least, self.most = LEAST, MOST
+        self.share = MARKET
         self._next_flush = start + FLUSH
         open_ = round(level)
         self.bars: list[Bar] = [Bar(open_, open_, open_, open_, 0, 0, 0, 0)]
@@ -140,9 +141,9 @@ class Flow:
     def _event(self, now: Micros, out: list[Record] | None) -> None:
         draw = self._random.random()
         fair = self.fair(now)
-        if draw < MARKET:
+        if draw < self.share:
             self._market_order(now, fair, out)
-        elif draw < LIMIT:
+        elif draw < self.share + LIMIT:
             self._limit_order(fair)
         else:
             self._cancellation(fair)

@@ -1,37 +1,35 @@
-"""Other libraries on the same frames: each decodes them, keeps the book, and reads its best twenty levels after every
-update.
+"""Other libraries on the same frames: each decodes them, makes its own objects of them, keeps the book, and reads its
+best twenty levels after every update.
 
-They are fed behind their sockets, through the handlers that their own sockets call. Each contestant answers with what
-it counted,
-so that a faster wrong answer is seen.
+They are fed behind their sockets, through the handlers that their own sockets call, and their books are read by the
+cheapest means they offer. Each contestant answers with what it counted, so that a faster wrong answer is seen.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from importlib.metadata import PackageNotFoundError, version
-from math import nan
+from typing import Any
 
 import msgspec
 
-from p9.frames import Recording, kind_of
-from realtime.engine import Engine, EngineConfig
-from realtime.instrument import Instrument
-from warehouse.book import Book
+from p9.bench.frames import Recording, kind_of
 from warehouse.instruments import Rules
-from warehouse.journal import Entry, Kind
+from warehouse.records import Level
 
 TOP = 20
 
 
 class Counted(msgspec.Struct, frozen=True):
-    """What a contestant saw: trades, and the best bid and ask of each symbol at the end."""
+    """What a contestant saw: trades, and the best twenty bids and asks of each symbol at the end. `timers_us` is what
+    its timer entries took, in microseconds of CPU time.
+    """
 
     trades: int
-    best: dict[str, tuple[float, float]]
+    tops: dict[str, tuple[list[Level], list[Level]]]
+    timers_us: float = 0.0
 
 
 Contestant = Callable[[], Counted]
@@ -43,45 +41,6 @@ def installed(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def ours(recording: Recording, block: int = 10) -> Contestant:
-    """The live engine, every metric on and every message encoded, in blocks of ten entries as a busy worker sees them.
-
-    The engine reads its books when a message is due; here, as the others do, after each update too.
-    """
-    engine = Engine("binance", "emulated", recording.rules, EngineConfig(), recording.dialect)
-    engine.run(1, recording.warm)
-    books = {rule.symbol.lower().encode(): engine.instruments[rule.instrument] for rule in recording.rules}
-    turns: list[tuple[list[Entry], Instrument | None]] = []
-    turn: list[Entry] = []
-    for entry in recording.entries:
-        turn.append(entry)
-        depth = entry.kind == Kind.FRAME and kind_of(entry.payload) == "depth"
-        if depth or len(turn) == block:
-            turns.append((turn, books[entry.payload[11 : entry.payload.index(b"@")]] if depth else None))
-            turn = []
-    turns.append((turn, None))
-
-    def run() -> Counted:
-        trades, seq = 0, engine.next_seq
-        outlets = [one.outlets["trade"] for one in engine.instruments.values()]
-        before = sum(outlet.seq for outlet in outlets)
-        for entries, touched in turns:
-            engine.run(seq, entries)
-            seq += len(entries)
-            if touched is not None:
-                touched.book.top(TOP)
-        trades = sum(outlet.seq for outlet in outlets) - before
-        return Counted(trades, {one.rules.symbol: _best(one.book) for one in engine.instruments.values()})
-
-    return run
-
-
-def _best(book: Book) -> tuple[float, float]:
-    """Best bid and ask; NaN for an empty side, which equals nothing."""
-    bids, asks = book.best(1)
-    return (bids[0][0] if bids else nan, asks[0][0] if asks else nan)
 
 
 def _market(rule: Rules) -> dict[str, object]:
@@ -105,7 +64,7 @@ def ccxt_pro(recording: Recording) -> Contestant:
     exchange.set_markets(markets)
     sockets = list(dict.fromkeys(name for name, _ in recording.frames))
 
-    async def make() -> dict[str, object]:
+    async def make() -> dict[str, Any]:
         made = {name: exchange.client(f"wss://fstream.binance.com/{name}") for name in sockets}
         await exchange.close()
         return made
@@ -118,26 +77,31 @@ def ccxt_pro(recording: Recording) -> Contestant:
         bids, asks = ([list(level) for level in side] for side in (snapshot.bids, snapshot.asks))
         book.reset({"bids": bids, "asks": asks, "nonce": snapshot.update_id, "timestamp": 0})
 
+    wanted = [(clients[name], frame.decode(), kind_of(frame), _symbol(frame)) for name, frame in recording.frames]
+    unified = {str(market["id"]): market["symbol"] for market in markets}
+
     def run() -> Counted:
         trades = 0
-        for name, frame in recording.frames:
-            message = json.loads(frame)
-            client = clients[name]
-            exchange.handle_message(client, message)
-            kind = message["data"]["e"]
-            if kind == "depthUpdate":
-                symbol = exchange.safe_market(message["data"]["s"], None, None, "swap")["symbol"]
-                book = exchange.orderbooks[symbol].limit()
+        for client, text, kind, name in wanted:
+            client.handle_text_or_binary_message(text)
+            if kind == "book":
+                book = exchange.orderbooks[unified[name]].limit()
                 book["bids"][:TOP], book["asks"][:TOP]  # reading them is what is measured
-            trades += kind in ("aggTrade", "trade")
-        best = {
-            str(market["id"]): (float(book["bids"][0][0]), float(book["asks"][0][0]))
-            for market in markets
-            if (book := exchange.orderbooks[market["symbol"]].limit())
-        }
-        return Counted(trades, best)
+            trades += kind == "trade"
+        books = {name: exchange.orderbooks[symbol].limit() for name, symbol in unified.items()}
+        tops = {name: (_levels(book["bids"][:TOP]), _levels(book["asks"][:TOP])) for name, book in books.items()}
+        return Counted(trades, tops)
 
     return run
+
+
+def _symbol(frame: bytes) -> str:
+    """The venue's symbol of a frame."""
+    return frame[11 : frame.index(b"@")].decode().upper()
+
+
+def _levels(levels: Iterable[Sequence[object]]) -> list[Level]:
+    return [(float(str(price)), float(str(size))) for price, size in levels]
 
 
 def cryptofeed(recording: Recording) -> Contestant:
@@ -179,7 +143,7 @@ def cryptofeed(recording: Recording) -> Contestant:
         feed.last_update_id[name] = snapshot.update_id
         sides = [{Decimal(str(p)): Decimal(str(q)) for p, q in side} for side in (snapshot.bids, snapshot.asks)]
         feed._l2_book[name] = OrderBook(BinanceFutures.id, name, max_depth=0, bids=sides[0], asks=sides[1])
-    wanted = [_as_aggregate(frame).decode() for _, frame in recording.frames if kind_of(frame) != "kline_1m"]
+    wanted = [_as_aggregate(frame).decode() for _, frame in recording.frames]
 
     async def feed_all() -> None:
         for frame in wanted:
@@ -187,40 +151,43 @@ def cryptofeed(recording: Recording) -> Contestant:
 
     def run() -> Counted:
         asyncio.run(feed_all())
-        best = {}
-        for name, rule in names.items():
-            book = feed._l2_book[name].book
-            best[rule.symbol] = (float(book.bids.index(0)[0]), float(book.asks.index(0)[0]))
-        return Counted(counted["trades"], best)
+        books = {rule.symbol: feed._l2_book[name].book for name, rule in names.items()}
+        tops = {
+            name: tuple(_levels(side.index(i) for i in range(min(TOP, len(side)))) for side in (book.bids, book.asks))
+            for name, book in books.items()
+        }
+        return Counted(counted["trades"], tops)  # type: ignore[arg-type]  # two sides
 
     return run
 
 
 def _as_aggregate(frame: bytes) -> bytes:
     """A frame of `@trade`, which cryptofeed does not know on futures, in the form of `@aggTrade`."""
-    if kind_of(frame) != "trade":
+    if b'"e":"trade"' not in frame:
         return frame
     return frame.replace(b'"e":"trade"', b'"e":"aggTrade"').replace(b'"t":', b'"a":')
 
 
 def nautilus_trader(recording: Recording) -> Contestant:
-    """nautilus_trader's Binance adapter: its schemas in the order of its handler, its Rust book through Python."""
+    """nautilus_trader's Binance adapter: its schemas in the order of its handler, its Rust book through Python.
+
+    The book is the one of `nautilus_pyo3`, which gives twenty levels at a tenth of the other's price.
+    """
     from nautilus_trader.adapters.binance.common.schemas import market as common
     from nautilus_trader.adapters.binance.futures.schemas.market import BinanceFuturesTradeMsg
-    from nautilus_trader.model.book import OrderBook
-    from nautilus_trader.model.data import BookOrder
-    from nautilus_trader.model.enums import BookType, OrderSide
+    from nautilus_trader.core import nautilus_pyo3 as rust
     from nautilus_trader.model.identifiers import InstrumentId
-    from nautilus_trader.model.objects import Price, Quantity
 
-    ids = {rule.symbol: InstrumentId.from_str(f"{rule.symbol}-PERP.BINANCE") for rule in recording.rules}
-    books = {symbol: OrderBook(name, BookType.L2_MBP) for symbol, name in ids.items()}
+    names = {rule.symbol: f"{rule.symbol}-PERP.BINANCE" for rule in recording.rules}
+    ids = {symbol: InstrumentId.from_str(name) for symbol, name in names.items()}
+    level2 = rust.BookType.L2_MBP
+    books = {symbol: rust.OrderBook(rust.InstrumentId.from_str(name), level2) for symbol, name in names.items()}
     for rule in recording.rules:
         snapshot, book = recording.books[rule.instrument], books[rule.symbol]
-        for side, levels in ((OrderSide.BUY, snapshot.bids), (OrderSide.SELL, snapshot.asks)):
+        for side, levels in ((rust.OrderSide.BUY, snapshot.bids), (rust.OrderSide.SELL, snapshot.asks)):
             for price, size in levels:
-                order = BookOrder(side, Price.from_str(repr(price)), Quantity.from_str(repr(size)), 0)
-                book.add(order, 0, 0, snapshot.update_id)
+                level = rust.Price.from_str(repr(price)), rust.Quantity.from_str(repr(size))
+                book.add(rust.BookOrder(side, *level, 0), 0, 0, snapshot.update_id)
     head = msgspec.json.Decoder(common.BinanceDataMsgWrapper).decode
     read_depth = msgspec.json.Decoder(common.BinanceOrderBookMsg).decode
     read_quote = msgspec.json.Decoder(common.BinanceQuoteMsg).decode
@@ -241,9 +208,12 @@ def nautilus_trader(recording: Recording) -> Contestant:
             elif "@depth" in stream:
                 diff = read_depth(frame).data
                 book = books[diff.s]
-                book.apply_deltas(diff.parse_to_order_book_deltas(instrument_id=ids[diff.s], ts_init=0))
-                book.bids()[:TOP], book.asks()[:TOP]  # reading them is what is measured
-        best = {symbol: (float(book.best_bid_price()), float(book.best_ask_price())) for symbol, book in books.items()}
-        return Counted(trades, best)
+                book.apply_deltas(diff.parse_to_order_book_deltas(instrument_id=ids[diff.s], ts_init=0).to_pyo3())
+                book.bids(TOP), book.asks(TOP)  # reading them is what is measured
+        tops = {
+            symbol: tuple(_levels((one.price, one.size()) for one in side) for side in (book.bids(TOP), book.asks(TOP)))
+            for symbol, book in books.items()
+        }
+        return Counted(trades, tops)  # type: ignore[arg-type]  # two sides
 
     return run

@@ -1,0 +1,1 @@
+"""The benchmark: us beside other libraries on the same frames, and the way of a frame from socket to subscriber."""

@@ -1,0 +1,108 @@
+"""Measure contestants on the same frames, in one run, round by round.
+
+Machines change speed; a ratio of two contestants of one round holds. A contestant whose trades or best twenty levels
+differ from ours is named as wrong, and its speed does not count.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Sequence
+from statistics import median
+from time import process_time
+
+import msgspec
+
+from p9.bench import ours, rivals
+from p9.bench.frames import KINDS, TICK, Recording
+from p9.bench.rivals import Contestant, Counted
+from warehouse.instruments import Rules
+
+Maker = Callable[[Recording], Contestant]
+
+MEASURED, PUBLISHED = "p9-microstream", "p9-microstream, every message encoded"
+RIVALS: tuple[tuple[str, Maker], ...] = (
+    ("ccxt", rivals.ccxt_pro),
+    ("cryptofeed", rivals.cryptofeed),
+    ("nautilus_trader", rivals.nautilus_trader),
+)
+
+
+class Result(msgspec.Struct, frozen=True):
+    """One contestant on one recording, medians of its rounds: frames per second of CPU time, our rate over its rate,
+    microseconds of one frame of each kind (fed alone). `timer_us` is the CPU time of a timer entry, 0 for those
+    without. `wrong` says how its answer differs from ours, empty when it agrees.
+    """
+
+    name: str
+    per_second: float
+    ratio: float
+    kinds: dict[str, float]
+    timer_us: float
+    wrong: str
+
+
+def contestants() -> tuple[dict[str, Maker], list[str]]:
+    """All that are installed, and the names of those that are not."""
+    makers: dict[str, Maker] = {MEASURED: ours.measured, PUBLISHED: ours.published}
+    missing = []
+    for package, maker in RIVALS:
+        if found := rivals.installed(package):
+            makers[f"{package} {found}"] = maker
+        else:
+            missing.append(package)
+    return makers, missing
+
+
+def run(recording: Recording, makers: dict[str, Maker], rounds: int) -> list[Result]:
+    """Every contestant reads the same frames, `rounds` times: all of them, then each kind alone."""
+    parts = {kind: only for kind in KINDS if (only := recording.only(kind)).frames}
+    costs: dict[str, dict[str, list[float]]] = {name: {part: [] for part in ("", "timer", *parts)} for name in makers}
+    answers: dict[str, Counted] = {}
+    timers = max(1, sum(entry.kind == TICK for entry in recording.entries))
+    for _ in range(rounds):
+        for name, maker in makers.items():
+            cost, answers[name] = _timed(maker, recording)
+            costs[name][""].append(cost)
+            costs[name]["timer"].append(answers[name].timers_us / timers)
+            for kind, part in parts.items():
+                costs[name][kind].append(_timed(maker, part)[0])
+    mine, truth = costs[MEASURED][""], answers[MEASURED]
+    return [
+        Result(
+            name,
+            1e6 / median(cost[""]),
+            median(theirs / own for own, theirs in zip(mine, cost[""], strict=True)),
+            {kind: median(cost[kind]) for kind in parts},
+            median(cost["timer"]),
+            differs(recording.rules, truth, answers[name]),
+        )
+        for name, cost in costs.items()
+    ]
+
+
+def _timed(maker: Maker, recording: Recording) -> tuple[float, Counted]:
+    """Microseconds of CPU time a frame, and the answer. What was there before is hidden from the garbage collector, for
+    a live process holds no such recording.
+    """
+    contestant = maker(recording)
+    gc.collect()
+    gc.freeze()
+    begun = process_time()
+    answer = contestant()
+    taken = process_time() - begun
+    gc.unfreeze()
+    return taken * 1e6 / len(recording.frames), answer
+
+
+def differs(rules: Sequence[Rules], truth: Counted, other: Counted) -> str:
+    """How `other` differs in trades, or in the best levels as ticks and lots; empty when it does not."""
+    if truth.trades != other.trades:
+        return f"{other.trades} trades, not {truth.trades}"
+    wrong = [rule.symbol for rule in rules if _whole(rule, truth) != _whole(rule, other)]
+    return f"best levels differ: {', '.join(wrong)}" if wrong else ""
+
+
+def _whole(rule: Rules, counted: Counted) -> list[list[tuple[int, int]]]:
+    grid = rule.grid
+    return [[(grid.ticks(price), grid.lots(size)) for price, size in side] for side in counted.tops[rule.symbol]]
