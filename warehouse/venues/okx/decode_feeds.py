@@ -26,6 +26,7 @@ from warehouse.records import (
     VenueState,
     VenueStatus,
 )
+from warehouse.venues.okx.wire import InstrumentRow
 from warehouse.venues.okx.wire_feeds import (
     AccruingRow,
     FlatCandle,
@@ -36,7 +37,6 @@ from warehouse.venues.okx.wire_feeds import (
     MarkRow,
     OpenInterestBar,
     OpenInterestRow,
-    StateRow,
     TickerRow,
 )
 
@@ -177,11 +177,13 @@ def _ticks(price: float, rules: Rules) -> int | None:
         return None
 
 
-def instrument_status(row: StateRow, rules: Rules, ts_recv: Micros, origin: Origin = "stream") -> InstrumentStatus:
+def instrument_status(
+    row: InstrumentRow, instrument: str, ts_recv: Micros, origin: Origin = "stream"
+) -> InstrumentStatus:
     """The state now; OKX stamps it with no time. Raises ValueError for a listing or delisting time that is none."""
     return InstrumentStatus(
         venue="okx",
-        instrument=rules.instrument,
+        instrument=instrument,
         ts_event=ts_recv,
         ts_recv=ts_recv,
         state=STATES.get(row.state, "halted"),
@@ -192,7 +194,7 @@ def instrument_status(row: StateRow, rules: Rules, ts_recv: Micros, origin: Orig
     )
 
 
-def rule_changes(row: StateRow, rules: Rules, connection: str, ts_recv: Micros) -> list[VenueNotice]:
+def rule_changes(row: InstrumentRow, rules: Rules, connection: str, ts_recv: Micros) -> list[VenueNotice]:
     """What OKX announces about this instrument's rules, and what already differs from those in use here."""
     told: list[tuple[str, str]] = []
     for change in row.upcChg or ():

@@ -109,7 +109,7 @@ def _instruments(rules: Sequence[Rules], connection: str) -> Handler:
         for row in decode(frame).data:
             rule = by_symbol.get(row.instId)
             if rule is not None:
-                out.append(decode_feeds.instrument_status(row, rule, ts_recv))
+                out.append(decode_feeds.instrument_status(row, rule.instrument, ts_recv))
                 out += decode_feeds.rule_changes(row, rule, connection, ts_recv)
         return out
 

@@ -9,55 +9,40 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from decimal import Decimal, InvalidOperation
-from typing import TypeVar
+from functools import partial
 
-import msgspec
-
-from warehouse.clock import MINUTE, Micros
+from warehouse.clock import Micros
 from warehouse.errors import DecodeError
-from warehouse.instruments import Listing, Market, Rules, timeframe_us
+from warehouse.instruments import Listing, Market, Rules
 from warehouse.records import Candle, Record, Trade
 from warehouse.venues.base import Answer, Fetch, Walk
 from warehouse.venues.okx import decode, requests, wire
+from warehouse.venues.okx.derivatives import book, calendar, insurance, mark_candles, open_interest, statuses
+from warehouse.venues.okx.pages import SETTLED_AFTER, bars, decoded, listed, rows
 
-SETTLED_AFTER: Micros = MINUTE
-"""What is older than this is taken to be complete; younger rows may lag behind in the deep endpoints."""
+__all__ = [
+    "book",
+    "calendar",
+    "candles",
+    "funding",
+    "instruments",
+    "insurance",
+    "mark_candles",
+    "open_interest",
+    "server_time",
+    "statuses",
+    "trades",
+]
 
 NEWEST_CANDLES = 840
 """Bars for which `/market/candles` is asked. It holds 1440, but the deep endpoint has a budget of its own: using both
 brings a thousand bars of every timeframe a third sooner."""
 
-RowT = TypeVar("RowT")
-
-
-def rows(answer: object, row: type[RowT]) -> list[RowT]:
-    """The rows of an envelope. Raises Rejected, RateLimited or DecodeError."""
-    try:
-        envelope = msgspec.convert(answer, wire.Refusal, strict=False)
-        if envelope.code == "0":
-            return msgspec.convert(answer, wire.Page[row], strict=False).data  # type: ignore[valid-type]
-    except (msgspec.ValidationError, ValueError) as error:
-        raise DecodeError("okx", str(error), repr(answer).encode()) from error
-    raise requests.refused(envelope.code, envelope.msg)
-
 
 def instruments(instruments: Sequence[str], now: Micros) -> Generator[Fetch, object, list[Rules]]:
     """The rules of those of `instruments` that OKX lists, in the order asked. Inverse swaps are not ours."""
-    wanted = [Listing.parse("okx", name) for name in instruments]
-    listed: dict[tuple[str, Market], wire.InstrumentRow] = {}
-    kinds: tuple[tuple[str, Market], ...] = (("SPOT", "spot"), ("SWAP", "perp"))
-    for kind, market in kinds:
-        if any(listing.market == market for listing in wanted):
-            answer = yield requests.instruments(kind)
-            for row in rows(answer, wire.InstrumentRow):
-                listed[row.instId, market] = row
-    out: list[Rules] = []
-    for listing in wanted:
-        suffix = "-SWAP" if listing.market == "perp" else ""
-        found = listed.get((f"{listing.base}-{listing.quote}{suffix}", listing.market))
-        if found is not None and found.tickSz and (listing.market == "spot" or found.ctType == "linear"):
-            out.append(_rules(found, listing))
-    return out
+    found = yield from listed(instruments)
+    return [_rules(row, listing) for listing, row in found]
 
 
 def _rules(row: wire.InstrumentRow, listing: Listing) -> Rules:
@@ -91,39 +76,18 @@ def server_time(market: Market) -> Generator[Fetch, object, Micros]:
 
 def candles(rules: Rules, timeframe: str, start: Micros, end: Micros, now: Micros) -> Walk:
     """Bars that open in `[start, end)`. The bar still forming comes with `closed=False`, outside what is complete."""
-    step = timeframe_us(timeframe)
     bar = requests.BARS[timeframe]
-    found: dict[Micros, Candle] = {}
-    cursor, note, deep = -(-end // 1000), None, False
-    while cursor * 1000 > start:
-        deep = deep or cursor * 1000 <= now - NEWEST_CANDLES * step
-        answer = yield requests.candles(rules.symbol, rules.instrument, bar, cursor, deep=deep)
-        page = rows(answer, wire.CandleRow)
-        lowest = min((row.ts for row in page), default=cursor)
-        for row in page:
-            found[row.ts * 1000] = _bar(row, rules, timeframe, step, now)
-        if lowest < cursor:
-            cursor = lowest
-        elif deep:
-            note = f"no bars before {cursor}: the venue's history begins there"
-            break
-        else:
-            deep = True
-    records: list[Record] = [found[at] for at in sorted(found) if start <= at < end]
-    closed = [at for at, one in found.items() if one.closed]
-    complete_to = end if end <= now - step - SETTLED_AFTER else min(end, max(closed, default=start - step) + step)
-    if complete_to <= start:
-        return Answer(records=records, note=note or "no closed bar in this range yet")
-    return Answer(records=records, complete_from=start, complete_to=complete_to, note=note)
 
+    def ask(before_ms: int, deep: bool) -> Fetch:
+        return requests.candles(rules.symbol, rules.instrument, bar, before_ms, deep=deep)
 
-def _bar(row: wire.CandleRow, rules: Rules, timeframe: str, step: Micros, now: Micros) -> Candle:
-    if row.ts * 1000 % step:
-        raise DecodeError("okx", f"a {timeframe} bar opens at {row.ts}, off the UTC grid", repr(row).encode())
-    try:
-        return decode.candle(row, rules, timeframe, now, "rest")
-    except ValueError as error:
-        raise DecodeError("okx", str(error), repr(row).encode()) from error
+    def read(answer: object) -> list[Candle]:
+        return [
+            decoded(partial(decode.candle, row, rules, timeframe, now, "rest"), row)
+            for row in rows(answer, wire.CandleRow)
+        ]
+
+    return (yield from bars(ask, read, timeframe, start, end, now, NEWEST_CANDLES))
 
 
 def trades(rules: Rules, start: Micros, end: Micros, now: Micros) -> Walk:
@@ -146,7 +110,7 @@ def trades(rules: Rules, start: Micros, end: Micros, now: Micros) -> Walk:
             note = note or f"the venue serves no trades before id {lowest.trade_id}"
             break
         for row in fresh:
-            one = _fill(row, rules, now)
+            one = decoded(partial(decode.trade, row, rules, rules.grid, now, "rest"), row)
             if lowest is not None and _id(lowest) - _id(one) > 1 and lowest.ts_event >= start:
                 complete_from = max(complete_from, lowest.ts_event + 1000)
                 note = note or f"the venue leaves out ids {_id(one) + 1} to {_id(lowest) - 1}"
@@ -161,13 +125,6 @@ def trades(rules: Rules, start: Micros, end: Micros, now: Micros) -> Walk:
 
 def _id(one: Trade) -> int:
     return int(one.trade_id)
-
-
-def _fill(row: wire.TradeRow, rules: Rules, now: Micros) -> Trade:
-    try:
-        return decode.trade(row, rules, rules.grid, now, "rest")
-    except ValueError as error:
-        raise DecodeError("okx", str(error), repr(row).encode()) from error
 
 
 def funding(rules: Rules, start: Micros, end: Micros, now: Micros) -> Walk:

@@ -265,15 +265,18 @@ def status() -> Fetch:
     )
 
 
-def flat_candles(symbol: str, instrument: str, kind: MarkKind, bar: str, before_ms: int) -> Fetch:
-    """The 100 bars of the mark price of a swap or of an index that open just before a time, from all of history."""
-    name = "MarkPrice" if kind == "mark" else "Index"
+def flat_candles(about: str, instrument: str, kind: MarkKind, bar: str, before_ms: int, *, deep: bool) -> Fetch:
+    """The 100 bars of a swap's mark price or of an index that open just before a time.
+
+    From the newest 1440 (`deep` False) or from all of history.
+    """
+    price, name = ("mark-price", "MarkPrice") if kind == "mark" else ("index", "Index")
     return Fetch(
         purpose="mark_price",
         base="rest",
-        path=f"/api/v5/market/history-{'mark-price' if kind == 'mark' else 'index'}-candles",
-        query={"instId": symbol, "bar": bar, "after": str(before_ms), "limit": str(FLAT_PAGE)},
-        ccxt=f"publicGetMarketHistory{name}Candles",
+        path=f"/api/v5/market/{'history-' if deep else ''}{price}-candles",
+        query={"instId": about, "bar": bar, "after": str(before_ms), "limit": str(FLAT_PAGE)},
+        ccxt=f"publicGetMarket{'History' if deep else ''}{name}Candles",
         instrument=instrument,
     )
 

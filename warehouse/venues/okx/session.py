@@ -128,6 +128,12 @@ class OkxSession:
         """Every channel of every instrument has been acknowledged on this connection."""
         return self._up and not self._pending
 
+    @property
+    def settled(self) -> bool:
+        """`ready`, every book follows its snapshot, and no missing trade is being fetched."""
+        whole = all(stream.now.phase == "live" for stream in self.books.streams)
+        return self.ready and whole and all(tape.now.hole is None for tape in self.tapes.values())
+
     def connected(self, now: Micros, /) -> Sequence[Output]:
         """Subscribe to everything. Without a `disconnected` before (a restart) the books of then are invalid first."""
         out = self.books.disconnected(now, "the process or its connection was replaced") if self._up else []
@@ -321,3 +327,9 @@ class OkxSession:
         for instrument, book in cast("dict[str, object]", state["books"]).items():
             if instrument in self._book_of:
                 self._book_of[instrument].restore(book)
+
+    def adopt(self, state: dict[str, object], /) -> None:
+        """Go on behind the last trade that a session in this state saw, where none has come here yet."""
+        for instrument, tape in cast("dict[str, object]", state["tapes"]).items():
+            if instrument in self.tapes and self.tapes[instrument].sequence.last is None:
+                self.tapes[instrument].restore(tape)

@@ -118,10 +118,19 @@ class FundingRow(Struct, gc=False):
     realizedRate: Annotated[float, Meta(gt=-10.0, lt=10.0)]
 
 
+class Upcoming(Struct, gc=False):
+    """`{"param":"tickSz","newValue":"0.0001","effTime":"1704876947000"}`"""
+
+    param: str
+    newValue: str
+    effTime: str = ""
+
+
 class InstrumentRow(Struct, gc=False):
     """`{"instType":"SWAP","instId":"BTC-USDT-SWAP","ctVal":"0.01","ctMult":"1","tickSz":"0.1","lotSz":"0.01",...}`
 
-    Text fields that do not apply are empty.
+    Text fields that do not apply are empty. `expTime` is filled as soon as a delisting is announced; `upcChg` lists
+    announced changes of the rules.
     """
 
     instId: str
@@ -136,6 +145,8 @@ class InstrumentRow(Struct, gc=False):
     state: str = ""
     listTime: str = ""
     expTime: str = ""
+    instFamily: str = ""
+    upcChg: list[Upcoming] | None = None
 
 
 class TimeRow(Struct, gc=False):

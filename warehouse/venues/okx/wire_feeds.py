@@ -11,7 +11,7 @@ from typing import Annotated, Generic, Literal, TypeVar
 from msgspec import Meta, Raw, Struct
 from msgspec.json import Decoder
 
-from warehouse.venues.okx.wire import Filled, Millis, Page, Price, Side, Size
+from warehouse.venues.okx.wire import Filled, InstrumentRow, Millis, Page, Price, Side, Size
 
 Rate = Annotated[float, Meta(gt=-10.0, lt=10.0)]
 
@@ -103,29 +103,6 @@ class LiquidationDetail(Struct, gc=False):
     side: Side
     ts: Millis
     posSide: Literal["long", "short", "net", ""] = ""
-
-
-class Upcoming(Struct, gc=False):
-    """`{"param":"tickSz","newValue":"0.0001","effTime":"1704876947000"}`"""
-
-    param: str
-    newValue: str
-    effTime: str = ""
-
-
-class StateRow(Struct, gc=False):
-    """A row of the `instruments` channel or endpoint, as far as it tells the state of an instrument.
-
-    `expTime` is filled as soon as a delisting is announced; `upcChg` lists announced changes of its rules.
-    """
-
-    instId: str
-    state: str
-    listTime: str = ""
-    expTime: str = ""
-    tickSz: str = ""
-    lotSz: str = ""
-    upcChg: list[Upcoming] | None = None
 
 
 class MaintenanceRow(Struct, gc=False):
@@ -221,7 +198,7 @@ open_interest_push = Decoder(Push[OpenInterestRow], strict=False)
 ticker_push = Decoder(Push[TickerRow], strict=False)
 liquidation_push = Decoder(Push[LiquidationRow], strict=False)
 liquidation_details = Decoder(list[LiquidationDetail], strict=False)
-instrument_push = Decoder(Push[StateRow], strict=False)
+instrument_push = Decoder(Push[InstrumentRow], strict=False)
 status_push = Decoder(Push[MaintenanceRow], strict=False)
 mark_page = Decoder(Page[MarkRow], strict=False)
 index_page = Decoder(Page[IndexRow], strict=False)
