@@ -338,7 +338,6 @@ class BybitSession:
         if kept.readings is not None and self._readings is not None:
             self._readings.restore(kept.readings)
 
-
     def adopt(self, state: dict[str, object], /) -> None:
         """Know the ids that a session in this state knew, where no execution has come here yet."""
         for topic, kept in msgspec.convert(state, _Kept).executions.items():
