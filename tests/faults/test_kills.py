@@ -111,3 +111,23 @@ async def test_two_kills(tmp_path: Path) -> None:
     found = await storm(tmp_path, ("bybit",), ["BTC-USDT", "BTC-USDT-PERP"], 5, 60.0, blows, history=False)
     check(tmp_path, found, {"bybit": "unprovable"})
     assert all(one.from_pages and one.states.get("repaired") for one in found)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_what_rest_serves_no_more_is_in_the_ledger(tmp_path: Path) -> None:
+    """A busy market and long outages: more trades than Bybit's newest 60 (spot) and 1000 (perpetuals) are missed."""
+    worker = ("worker-bybit",)
+    blows = [
+        Blow(1.0, worker, 2.0),
+        Blow(0.4, worker, 1.0),
+        Blow(1.2, worker, 0.0),
+        Blow(4.0, (*worker, RECORDER), 25.0),
+        Blow(1.1, worker, 1.5),
+        Blow(3.0, (RECORDER,), 0.0),
+    ]
+    wanted = ["BTC-USDT", "ETH-USDT", "BTC-USDT-PERP", "ETH-USDT-PERP"]
+    seed = seed_of("ledger")
+    found = await storm(tmp_path, ("bybit",), wanted, seed, 400.0, blows, history=False)
+    check(tmp_path, found, {"bybit": "unprovable"})
+    assert all(one.lost and one.states.get("unrecoverable") for one in found)

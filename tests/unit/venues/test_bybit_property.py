@@ -14,7 +14,7 @@ from warehouse.book import Book
 from warehouse.clock import SECOND
 from warehouse.records import BookInvalid, BookUpdate, Record, SequenceGap, Trade
 from warehouse.venues import bybit
-from warehouse.venues.bybit.executions import Ring
+from warehouse.venues.bybit.ring import Ring
 from warehouse.venues.bybit.sequence import Sequencer, Step
 from warehouse.venues.bybit.spelling import execution_id
 

@@ -25,7 +25,8 @@ from warehouse.records import (
 )
 from warehouse.venues.base import Dialect, Fetch
 from warehouse.venues.bybit import NAME, sessions
-from warehouse.venues.bybit.executions import ATTEMPTS, RING, Ring
+from warehouse.venues.bybit.executions import ATTEMPTS
+from warehouse.venues.bybit.ring import RING, Ring
 from warehouse.venues.bybit.spelling import execution_id
 
 

@@ -1,8 +1,9 @@
-"""The trade stream of one instrument: no contiguous ids, so holes are found by reconnects and closed by one REST page.
+"""The trade stream of one instrument: no contiguous ids, so holes are found by reconnects and closed by REST pages.
 
-While the page is on its way live executions are held, so that trades leave in order; not so where no clock ticks (a
-plain recording of frames), for there no page will come. An execution is known by its id: a ring of the last ids drops
-what comes twice.
+The newest executions are asked for twice: at once when a connection is lost (a restarted worker gets what is still
+served then), and again when the next one has brought its first execution. While a page is on its way live executions
+are held, so that trades leave in order; not so where no clock ticks (a plain recording of frames), for there no page
+will come. An execution is known by its id: a ring of the last ids drops what comes twice.
 """
 
 from __future__ import annotations
@@ -18,9 +19,8 @@ from warehouse.records import GapState, SequenceGap, Trade
 from warehouse.venues.base import Fetch, Output
 from warehouse.venues.bybit import decode
 from warehouse.venues.bybit.envelope import recent_trades
-
-RING = 4096
-"""Ids remembered per instrument: four times the largest REST page."""
+from warehouse.venues.bybit.joining import Hole, Verdict, join
+from warehouse.venues.bybit.ring import Ring
 
 HELD = 20_000
 """Live executions held while a page is awaited; more end the waiting."""
@@ -34,59 +34,26 @@ RECENT = {"spot": 60, "perp": 1000}
 """Most rows of `/v5/market/recent-trade`."""
 
 
-class Ring:
-    """The last `size` ids, oldest overwritten first."""
-
-    __slots__ = ("_at", "_ids", "_known", "size")
-
-    def __init__(self, size: int = RING) -> None:
-        self.size = size
-        self._ids: list[str] = []
-        self._known: dict[str, None] = {}
-        self._at = 0
-
-    def __contains__(self, trade_id: str) -> bool:
-        return trade_id in self._known
-
-    def add(self, trade_id: str) -> bool:
-        """Remember an id; False when it is known already."""
-        known = self._known
-        if trade_id in known:
-            return False
-        known[trade_id] = None
-        if len(self._ids) < self.size:
-            self._ids.append(trade_id)
-            return True
-        at = self._at
-        del known[self._ids[at]]
-        self._ids[at] = trade_id
-        self._at = at + 1 if at + 1 < self.size else 0
-        return True
-
-    def state(self) -> list[str]:
-        """The ids, oldest first."""
-        return self._ids[self._at :] + self._ids[: self._at]
-
-    def restore(self, ids: list[str]) -> None:
-        self._ids, self._at = list(ids), 0
-        self._known = dict.fromkeys(ids)
-
-
 class Executions:
-    """Trades of one instrument, each once and in order, across reconnects."""
+    """Trades of one instrument, each once and in order, across reconnects.
+
+    `holes` are open; `joining` while the page is awaited that ends them all, `held` what came live meanwhile. `asked`
+    counts requests, `early` is the number of the one made when the connection was lost, 0 for none. `answered` where
+    somebody answers requests: not so for a plain recording.
+    """
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
         self.grid = rules.grid
         self.ring = Ring()
         self.last_ts: Micros = 0
-        self.seen_ts: Micros = 0
+        self.holes: list[Hole] = []
         self.joining = False
         self.held: dict[str, Trade] | None = None
-        self.opened_at: Micros = 0
-        self.cause = ""
         self.attempts = 0
         self.asked = 0
+        self.early = 0
+        self.answered = False
         self.waiting = False
         self.due: Micros = 0
 
@@ -110,8 +77,9 @@ class Executions:
         """
         rows = [*self._cold(now), *self._open(now, cause)]
         if not self.joining:
-            self.seen_ts, self.held = self.last_ts, {} if hold else None
+            self.held = {} if hold else None
         self.joining, self.waiting, self.attempts, self.due = True, False, 0, 0
+        self.answered = hold
         return rows
 
     def acknowledged(self, now: Micros) -> None:
@@ -120,9 +88,13 @@ class Executions:
             self.due = now + QUIET
 
     def disconnected(self, now: Micros) -> list[Output]:
-        """The connection went down: a hole opens behind the last execution."""
+        """The connection went down: a hole opens behind the last execution. What is served now is asked for."""
         self.waiting, self.due = False, 0
-        return [*self._cold(now), *self._open(now, "disconnected")]
+        rows: list[Output] = [*self._cold(now), *self._open(now, "disconnected")]
+        if self.answered and self.holes:
+            rows.append(self._fetch())
+            self.early = self.asked
+        return rows
 
     def tick(self, now: Micros) -> list[Output]:
         """Ask when it is time; a page that does not come counts as a failure."""
@@ -133,19 +105,25 @@ class Executions:
         return self._ask(now)
 
     def answer(self, fetch: Fetch, status: int, body: bytes, ts_recv: Micros) -> list[Output]:
-        """The page, or why there is none."""
-        if not self.waiting or fetch.tag != str(self.asked):
+        """A page, or why there is none."""
+        early = self.early != 0 and fetch.tag == str(self.early)
+        if early:
+            self.early = 0
+        elif not self.waiting or fetch.tag != str(self.asked):
             return []
         if status != 200:
             words = body[:80].decode(errors="replace") if status == 0 else f"HTTP status {status}"
-            return self._failed(words or "no reply", ts_recv)
+            return [] if early else self._failed(words or "no reply", ts_recv)
         try:
             rows, _ = recent_trades(body)
             page = decode.recent_trades(rows, self.rules.instrument, self.grid, ts_recv)
         except (ValueError, VenueError, OverflowError, RecursionError) as error:
-            return self._failed(f"{error}"[:160], ts_recv)
-        held = self.held or {}
-        behind = bool(held) and (not page or page[-1].ts_event < next(iter(held.values())).ts_event)
+            return [] if early else self._failed(f"{error}"[:160], ts_recv)
+        if early:
+            return self._take_early(page, ts_recv)
+        held = list((self.held or {}).values())
+        fresh = held[self.holes[-1].at if self.holes else 0 :] or held[-1:]
+        behind = bool(fresh) and (not page or page[-1].ts_event < fresh[0].ts_event)
         if behind and self.attempts < ATTEMPTS - 1:
             return self._failed("the page ends before the stream begins", ts_recv)
         return self._join(held, page, behind, ts_recv)
@@ -160,30 +138,31 @@ class Executions:
 
     def _cold(self, now: Micros) -> list[Output]:
         """The connection ended before the first page came: nothing was known before it, so nothing must wait."""
-        return self._give_up("", now) if self.joining and not self.seen_ts else []
+        return self._give_up("", now) if self.joining and not self.holes else []
 
     def _ask_at_first(self, found: list[Trade], now: Micros) -> list[Output]:
         return self._ask(now) if found and not self.waiting and self.attempts == 0 else []
 
     def _ask(self, now: Micros) -> list[Output]:
-        self.asked += 1
         self.waiting, self.due = True, now + PATIENCE
+        return [self._fetch()]
+
+    def _fetch(self) -> Fetch:
+        self.asked += 1
         market = self.rules.market
-        return [
-            Fetch(
-                purpose="trades",
-                base="rest",
-                path="/v5/market/recent-trade",
-                query={
-                    "category": "spot" if market == "spot" else "linear",
-                    "symbol": self.rules.symbol,
-                    "limit": str(RECENT[market]),
-                },
-                ccxt="publicGetV5MarketRecentTrade",
-                instrument=self.rules.instrument,
-                tag=str(self.asked),
-            )
-        ]
+        return Fetch(
+            purpose="trades",
+            base="rest",
+            path="/v5/market/recent-trade",
+            query={
+                "category": "spot" if market == "spot" else "linear",
+                "symbol": self.rules.symbol,
+                "limit": str(RECENT[market]),
+            },
+            ccxt="publicGetV5MarketRecentTrade",
+            instrument=self.rules.instrument,
+            tag=str(self.asked),
+        )
 
     def _failed(self, why: str, now: Micros) -> list[Output]:
         self.attempts += 1
@@ -193,74 +172,109 @@ class Executions:
         self.due = now + SECOND // 4 * 2**self.attempts
         return []
 
-    def _join(self, held: dict[str, Trade], page: list[Trade], behind: bool, now: Micros) -> list[Output]:
-        before, ring = self.seen_ts, self.ring
-        reaches = any(trade.ts_event <= before and trade.trade_id in ring for trade in page)
-        if self.last_ts and not before:  # live executions have left already: an older page would come too late
+    def _join(self, held: list[Trade], page: list[Trade], behind: bool, now: Micros) -> list[Output]:
+        """The last page: everything leaves, and every hole is closed."""
+        if self.last_ts and not self.holes:  # live executions have left already: an older page would come too late
             page = []
-        missed = [
-            trade
-            for trade in page
-            if trade.ts_event >= before and trade.trade_id not in ring and trade.trade_id not in held
-        ]
-        filled = [trade for trade in sorted([*missed, *held.values()], key=_when) if ring.add(trade.trade_id)]
-        row = self._verdict(page, reaches, behind, len(missed), now)
-        self._joined(filled)
-        lost = bool(row) and row[0].state == "unrecoverable"
-        return [*row, *filled] if lost else [*filled, *row]
+        trades, verdicts = join(self.holes, held, page, self.ring)
+        rows = [self._closed(*pair, len(page), now) for pair in zip(self.holes, verdicts, strict=True)]
+        if behind and rows:
+            last = self.holes[-1]
+            from_ts = last.from_ts if verdicts[-1].lost or not page else max(last.from_ts, page[-1].ts_event)
+            to_ts = held[last.at].ts_event if last.at < len(held) else now
+            why = "recent trades end before the live stream begins"
+            rows[-1] = self._gap(last, "unrecoverable", from_ts, to_ts, now, why)
+        released = self._release(trades)
+        self._joined()
+        return _around(rows, released)
 
-    def _joined(self, released: list[Trade]) -> None:
+    def _take_early(self, page: list[Trade], now: Micros) -> list[Output]:
+        """The page of the moment after the connection was lost: its executions leave, and the last hole stays open
+        behind them. What the next connection brought meanwhile is held on.
+        """
+        held = list((self.held or {}).values())
+        last = self.holes[-1] if self.holes else None
+        if last is None or not page or page[-1].ts_event < last.from_ts:
+            return []
+        fresh = {trade.trade_id: trade for trade in held[last.at :]}
+        until = next((at for at, row in enumerate(page) if row.trade_id in fresh), len(page))
+        trades, verdicts = join(self.holes, held[: last.at], page[:until], self.ring)
+        rows = [
+            self._closed(hole, verdict, len(page), now)
+            for hole, verdict in zip(self.holes, verdicts, strict=True)
+            if hole is not last or (verdict.lost and verdict.to_ts)
+        ]
+        released = self._release(trades)
+        if self.held is not None:
+            self.held = fresh
+        last.at = 0
+        if released:
+            last.from_ts = released[-1].ts_event
+            last.filled = verdicts[-1].filled
+        self.holes = [last]
+        out = _around(rows, released)
+        if rows and rows[-1].opened_at == last.opened_at:
+            self.holes = [Hole(self.last_ts, self.last_ts, now, last.cause)]
+            out.append(self._gap(self.holes[0], "open", self.last_ts, now, now, None))
+        return out
+
+    def _closed(self, hole: Hole, verdict: Verdict, rows: int, now: Micros) -> SequenceGap:
+        """The last row of a hole after a page of `rows` executions."""
+        state: GapState = "unrecoverable" if verdict.lost else "repaired" if verdict.filled else "legitimate"
+        why = {
+            "unrecoverable": f"the newest {rows} executions, all the venue serves, do not reach back to a known one",
+            "repaired": f"{verdict.filled} executions filled in from recent trades",
+            "legitimate": "recent trades hold nothing that was not seen live",
+        }[state]
+        return self._gap(hole, state, verdict.from_ts, verdict.to_ts or now, now, why)
+
+    def _release(self, trades: list[Trade]) -> list[Trade]:
+        released = [trade for trade in trades if self.ring.add(trade.trade_id)]
         self.last_ts = max([self.last_ts, *(trade.ts_event for trade in released)])
+        return released
+
+    def _joined(self) -> None:
+        self.holes = []
         self.joining, self.held, self.waiting, self.attempts, self.due = False, None, False, 0, 0
 
-    def _verdict(self, page: list[Trade], reaches: bool, behind: bool, missed: int, now: Micros) -> list[SequenceGap]:
-        if not self.opened_at:
-            return []
-        newest = page[-1].ts_event if page else self.seen_ts
-        if behind:
-            return [self._close("unrecoverable", now, now, "recent trades end before the live stream begins")]
-        if not reaches:
-            reason = f"the newest {len(page)} executions, all the venue serves, do not reach back to a known one"
-            return [self._close("unrecoverable", page[0].ts_event if page else now, now, reason)]
-        if missed:
-            return [self._close("repaired", newest, now, f"{missed} executions filled in from recent trades")]
-        return [self._close("legitimate", newest, now, "recent trades hold nothing that was not seen live")]
-
     def _give_up(self, why: str, now: Micros) -> list[Output]:
+        """No page will come: what was held leaves, and every hole stays one."""
         held = list((self.held or {}).values())
-        released = [trade for trade in held if self.ring.add(trade.trade_id)]
-        first = min((trade.ts_event for trade in held), default=now)
-        row = [self._close("unrecoverable", first, now, why)] if self.opened_at else []
-        self._joined(released)
-        return [*row, *released]
+        rows = [
+            self._gap(
+                hole, "unrecoverable", hole.from_ts, held[hole.at].ts_event if hole.at < len(held) else now, now, why
+            )
+            for hole in self.holes
+        ]
+        released = self._release(held)
+        self._joined()
+        return [*rows, *released]
 
     def _open(self, now: Micros, cause: str) -> list[Output]:
-        if not self.last_ts or self.opened_at:
+        """A hole behind the last execution, unless one is open there."""
+        held = list((self.held or {}).values())
+        if not self.last_ts or (self.holes and self.holes[-1].at >= len(held)):
             return []
-        self.opened_at, self.cause = now, cause
-        if not self.joining:
-            self.seen_ts = self.last_ts
-        return [self._gap("open", now, now, None)]
+        last_ts = held[-1].ts_event if held else self.last_ts
+        self.holes.append(Hole(last_ts, last_ts, now, cause, len(held)))
+        return [self._gap(self.holes[-1], "open", last_ts, now, now, None)]
 
-    def _close(self, state: GapState, to_ts: Micros, now: Micros, reason: str) -> SequenceGap:
-        row = self._gap(state, to_ts, now, reason)
-        self.opened_at, self.cause = 0, ""
-        return row
-
-    def _gap(self, state: GapState, to_ts: Micros, now: Micros, reason: str | None) -> SequenceGap:
+    def _gap(
+        self, hole: Hole, state: GapState, from_ts: Micros, to_ts: Micros, now: Micros, reason: str | None
+    ) -> SequenceGap:
         return SequenceGap(
             venue=decode.VENUE,
             instrument=self.rules.instrument,
-            ts_event=max(self.seen_ts, to_ts),
+            ts_event=max(from_ts, to_ts),
             ts_recv=now,
             stream="trades",
             from_id=None,
             to_id=None,
-            from_ts=self.seen_ts,
-            to_ts=max(self.seen_ts, to_ts),
-            cause=self.cause,
+            from_ts=from_ts,
+            to_ts=max(from_ts, to_ts),
+            cause=hole.cause,
             state=state,
-            opened_at=self.opened_at,
+            opened_at=hole.opened_at,
             attempts=self.attempts,
             reason=reason,
         )
@@ -270,13 +284,13 @@ class Executions:
         return {
             "ids": self.ring.state(),
             "last_ts": self.last_ts,
-            "seen_ts": self.seen_ts,
+            "holes": msgspec.to_builtins(self.holes),
             "joining": self.joining,
             "held": None if self.held is None else msgspec.to_builtins(list(self.held.values())),
-            "opened_at": self.opened_at,
-            "cause": self.cause,
             "attempts": self.attempts,
             "asked": self.asked,
+            "early": self.early,
+            "answered": self.answered,
             "waiting": self.waiting,
             "due": self.due,
         }
@@ -285,24 +299,26 @@ class Executions:
         kept = msgspec.convert(state, _Kept)
         self.ring.restore(kept.ids)
         self.held = None if kept.held is None else {trade.trade_id: trade for trade in kept.held}
-        self.last_ts, self.seen_ts, self.joining = kept.last_ts, kept.seen_ts, kept.joining
-        self.opened_at, self.cause = kept.opened_at, kept.cause
-        self.attempts, self.asked, self.waiting, self.due = kept.attempts, kept.asked, kept.waiting, kept.due
+        self.last_ts, self.holes, self.joining = kept.last_ts, kept.holes, kept.joining
+        self.attempts, self.asked, self.early = kept.attempts, kept.asked, kept.early
+        self.answered, self.waiting, self.due = kept.answered, kept.waiting, kept.due
+
+
+def _around(rows: Sequence[SequenceGap], released: Sequence[Trade]) -> list[Output]:
+    """What is lost is said before the executions behind it, what is filled in after them."""
+    lost = [row for row in rows if row.state == "unrecoverable"]
+    return [*lost, *released, *(row for row in rows if row.state != "unrecoverable")]
 
 
 class _Kept(msgspec.Struct):
     ids: list[str]
     last_ts: Micros
-    seen_ts: Micros
+    holes: list[Hole]
     joining: bool
     held: list[Trade] | None
-    opened_at: Micros
-    cause: str
     attempts: int
     asked: int
+    early: int
+    answered: bool
     waiting: bool
     due: Micros
-
-
-def _when(trade: Trade) -> Micros:
-    return trade.ts_event
