@@ -13,7 +13,14 @@ from warehouse.clock import SECOND
 from warehouse.records import BookUpdate, SequenceGap, Trade
 from warehouse.venues.base import Fetch
 
-KNOWN = [*frames("public"), *frames("business"), *frames("aggregated"), *frames("refused"), *frames("silent")]
+KNOWN = [
+    *frames("public"),
+    *frames("feeds"),
+    *frames("business"),
+    *frames("aggregated"),
+    *frames("refused"),
+    *frames("silent"),
+]
 DATED_AT = 1_652_459_225_000_000
 
 
