@@ -12,13 +12,17 @@ from tests.unit.venues.bybit_market import NOW, PERP, SPOT, Client, Market, sess
 from tests.unit.venues.test_bybit_golden import frames, joined
 from warehouse.book import Book
 from warehouse.clock import SECOND
+from warehouse.instruments import Rules
 from warehouse.records import BookInvalid, BookUpdate, Record, SequenceGap, Trade
 from warehouse.venues import bybit
+from warehouse.venues.bybit.readings import Readings, Socket
 from warehouse.venues.bybit.ring import Ring
 from warehouse.venues.bybit.sequence import Sequencer, Step
 from warehouse.venues.bybit.spelling import execution_id
+from warehouse.venues.bybit.works import Works
 
-REAL = [frame for name in ("spot", "linear", "silent", "refused") for frame in frames(name)]
+FILES = ("spot", "linear", "silent", "refused", "spot_feeds", "linear_feeds", "status")
+REAL = [frame for name in FILES for frame in frames(name)]
 
 leaves = (
     st.none()
@@ -34,7 +38,16 @@ trees = st.recursive(
 shaped = st.fixed_dictionaries(
     {
         "topic": st.sampled_from(
-            ["publicTrade.BTCUSDT", "orderbook.1.BTCUSDT", "orderbook.200.BTCUSDT", "kline.1.BTCUSDT"]
+            [
+                "publicTrade.BTCUSDT",
+                "orderbook.1.BTCUSDT",
+                "orderbook.200.BTCUSDT",
+                "kline.1.BTCUSDT",
+                "tickers.BTCUSDT",
+                "allLiquidation.BTCUSDT",
+                "insurance.USDT",
+                "system.status",
+            ]
         )
     },
     optional={
@@ -45,8 +58,10 @@ shaped = st.fixed_dictionaries(
         | st.fixed_dictionaries(
             {"b": st.lists(st.tuples(leaves, leaves), max_size=3), "a": trees, "u": st.integers(-1, 2**70)}
         )
+        | st.lists(st.fixed_dictionaries({"T": leaves, "S": leaves, "v": leaves, "p": leaves, "i": leaves}), max_size=3)
+        | st.fixed_dictionaries({}, optional={"markPrice": leaves, "fundingRate": leaves, "nextFundingTime": leaves})
         | st.lists(
-            st.fixed_dictionaries({"T": leaves, "S": leaves, "v": leaves, "p": leaves, "i": leaves}), max_size=3
+            st.fixed_dictionaries({"id": leaves, "state": leaves, "coin": leaves, "symbols": leaves, "balance": leaves})
         ),
     },
 )
@@ -55,11 +70,38 @@ shaped = st.fixed_dictionaries(
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.binary(max_size=60) | shaped.map(lambda tree: msgspec.json.encode(_plain(tree))), max_size=4))
 def test_no_frame_raises(received: list[bytes]) -> None:
-    one = joined("perp")
-    for frame in received:
-        for output in one.receive(frame, NOW):
-            assert isinstance(output, Record) or frame
-    one.restore(msgspec.json.decode(msgspec.json.encode(one.state())))
+    for market in ("perp", "status"):
+        one = joined(market)
+        for frame in received:
+            for output in one.receive(frame, NOW):
+                assert isinstance(output, Record) or frame
+        one.restore(msgspec.json.decode(msgspec.json.encode(one.state())))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.binary(max_size=80)
+    | st.fixed_dictionaries(
+        {"retCode": st.sampled_from([0, "0", 10001, 10006]), "result": trees | st.fixed_dictionaries({"list": trees})},
+        optional={"retMsg": st.sampled_from(["symbol invalid", "OK"]), "time": leaves},
+    ).map(lambda tree: msgspec.json.encode(_plain(tree))),
+    st.sampled_from(["mark_price", "insurance", "status"]),
+    st.sampled_from([0, 200, 403]),
+)
+def test_no_reading_raises(body: bytes, purpose: str, status: int) -> None:
+    sockets: list[tuple[Socket, list[Rules]]] = [("perp", [PERP]), ("spot", [SPOT]), ("status", [])]
+    answered = 0
+    for socket, rules in sockets:
+        readings = Readings(socket, rules, Works())
+        readings.start(NOW)
+        for fetch in [fetch for fetch in readings.due(NOW + 60 * SECOND) if fetch.purpose == purpose]:
+            answered += 1
+            records, why = readings.answer(fetch, status, body, NOW + 61 * SECOND)
+            assert why is None or not records
+        twin = Readings(socket, rules, Works())
+        twin.restore(msgspec.json.decode(msgspec.json.encode(readings.state())))
+        assert twin.state() == readings.state()
+    assert answered == {"mark_price": 1, "insurance": 1, "status": 3}[purpose]
 
 
 def _plain(tree: object) -> object:
@@ -75,7 +117,7 @@ def _plain(tree: object) -> object:
 @given(st.sampled_from(REAL), st.integers(0, 400), st.binary(max_size=3), st.integers(0, 5))
 def test_no_damaged_frame_raises(frame: bytes, at: int, put: bytes, cut: int) -> None:
     damaged = frame[:at] + put + frame[at + cut :]
-    for market in ("spot", "perp"):
+    for market in ("spot", "perp", "status"):
         for output in joined(market).receive(damaged, NOW):
             if isinstance(output, Trade):
                 assert output.price > 0
