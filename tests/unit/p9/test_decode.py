@@ -117,4 +117,5 @@ def test_a_recorded_session_is_read_whole() -> None:
     counted: dict[str, int] = {}
     for one in run("--venue", "binance", "--market", "perp", str(path)):
         counted[one["record"]] = counted.get(one["record"], 0) + 1
-    assert counted == {"best_quote": 6765, "trade": 2197, "book_update": 4323, "undecodable": 99}
+    streams = {"best_quote": 6765, "trade": 2197, "book_update": 4323, "mark_price": 99, "funding_rate": 99}
+    assert counted == streams
