@@ -8,7 +8,7 @@ computed when a message is due.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -17,6 +17,7 @@ from realtime.decoding import Decoding
 from realtime.instrument import Instrument
 from realtime.message import Message
 from realtime.publish.venue import VenueVoice
+from realtime.succession import MARK
 from warehouse.clock import SECOND, Micros
 from warehouse.errors import JournalError
 from warehouse.instruments import Listing, Rules
@@ -41,7 +42,21 @@ from warehouse.records import (
     VenueNotice,
     VenueStatus,
 )
-from warehouse.venues.base import TODAY, Command, Dialect, Fetch, Output, Reconnect, Send, Session
+from warehouse.venues.base import (
+    TODAY,
+    Abandon,
+    CloseHeir,
+    Command,
+    Dialect,
+    Fetch,
+    OpenHeir,
+    Output,
+    Reconnect,
+    Send,
+    Session,
+    Succeed,
+    TakeOver,
+)
 
 GRID: Micros = 100_000
 """Timer entries stand for boundaries of this UTC grid."""
@@ -165,7 +180,7 @@ class Engine:
     @property
     def sessions(self) -> Mapping[str, Session]:
         """The worker's connections by name; the feed drives their sockets."""
-        return self._decoding.sessions
+        return {name: one for name, one in self._decoding.sessions.items() if not name.endswith(MARK)}
 
     def status(self, now: Micros) -> dict[str, object]:
         """What the board asks of every instrument at `now`: streams, gaps, seam, context. JSON-able."""
@@ -187,11 +202,11 @@ class Engine:
                 for output in session.receive(entry.payload, entry.ts_recv):
                     kind = type(output)
                     if kind is BestQuote:
-                        instruments[output.instrument].best_quote(output, entry.source)  # type: ignore[union-attr,arg-type]
+                        instruments[output.instrument].best_quote(output, session.name)  # type: ignore[union-attr,arg-type]
                     elif kind is Trade:
-                        instruments[output.instrument].trade(output, entry.source, messages)  # type: ignore[union-attr,arg-type]
+                        instruments[output.instrument].trade(output, session.name, messages)  # type: ignore[union-attr,arg-type]
                     elif kind is BookUpdate:
-                        instruments[output.instrument].book_update(output, entry.source)  # type: ignore[union-attr,arg-type]
+                        instruments[output.instrument].book_update(output, session.name)  # type: ignore[union-attr,arg-type]
                     else:
                         self._take(entry.source, output, entry.ts_recv, produced)
             elif entry.kind == TICK:
@@ -222,9 +237,13 @@ class Engine:
 
     def _take(self, source: str, output: Output, now: Micros, produced: Produced) -> None:
         """One output of a session, of any kind."""
-        if isinstance(output, Send | Fetch | Reconnect):
+        if isinstance(output, Send | Fetch | Reconnect | OpenHeir | CloseHeir | TakeOver):
             produced.commands.append((source, output))
             return
+        if isinstance(output, Succeed | Abandon):
+            produced.commands.extend(cast("list[tuple[str, Command]]", self._decoding.obey([(source, output)], now)))
+            return
+        source = source.removesuffix(MARK)
         if isinstance(output, Connected | Disconnected):
             why = output.why if isinstance(output, Disconnected) else None
             for any_one in self.instruments.values():

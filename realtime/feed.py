@@ -16,10 +16,11 @@ import aiohttp
 import structlog
 
 from realtime.decoding import answered
+from realtime.succession import MARK
 from warehouse.clock import Clock, monotonic
 from warehouse.errors import ConfigError
 from warehouse.journal import Kind
-from warehouse.venues.base import Fetch, Session
+from warehouse.venues.base import Fetch
 
 log = structlog.get_logger()
 
@@ -85,15 +86,19 @@ class Backoff:
 
 
 class Feed:
-    """Keeps one session's socket open: connect, pass frames on, reconnect with backoff."""
+    """Keeps one connection's socket open: connect, pass frames on, reconnect with backoff.
 
-    def __init__(self, session: Session, url: str, accept: Accept, transport: str = "picows") -> None:
-        self.session = session
+    `name` is the connection's. An heir (`~` behind its name) connects once and does not come back when it is lost.
+    """
+
+    def __init__(self, name: str, url: str, accept: Accept, transport: str = "picows") -> None:
+        self.name = name
         self.url = url
         self.transport = transport
         self._accept = accept
         self._socket: Socket | None = None
         self._paused = False
+        self._retired = False
         self.why = "not connected yet"
 
     @property
@@ -111,6 +116,12 @@ class Feed:
         if self._socket is not None:
             self._socket.close()
 
+    def retire(self) -> None:
+        """Close the connection for good, without a word: another one carries on."""
+        self._retired = True
+        if self._socket is not None:
+            self._socket.close()
+
     def pause(self, paused: bool) -> None:
         """Stop reading while the bus cannot keep up."""
         if paused != self._paused:
@@ -119,19 +130,23 @@ class Feed:
                 self._socket.pause(paused)
 
     async def run(self) -> None:
-        """Until cancelled."""
-        name = self.session.name
+        """Until cancelled or retired; an heir ends with its connection."""
         backoff = Backoff()
-        while True:
+        while not self._retired:
             try:
                 self._socket = await asyncio.wait_for(self._open(), 15)
             except (OSError, TimeoutError, aiohttp.ClientError, ConfigError) as error:
                 self.why = explain(error)
-                log.warning("connect_failed", connection=name, url=self.url, why=self.why)
+                log.warning("connect_failed", connection=self.name, url=self.url, why=self.why)
+                if self._given_up(self.why):
+                    return
                 await asyncio.sleep(backoff.next())
                 continue
             self._paused = False
-            self._accept(name, Kind.CONNECTED, b"")
+            if self._retired:
+                self._socket.close()
+                return
+            self._accept(self.name, Kind.CONNECTED, b"")
             opened = monotonic()
             try:
                 why = await self._socket.closed()
@@ -139,17 +154,27 @@ class Feed:
                 socket, self._socket = self._socket, None
                 socket.close()
             self.why = why
-            self._accept(name, Kind.DISCONNECTED, why.encode())
+            if self._retired or self._given_up(why):
+                return
+            self._accept(self.name, Kind.DISCONNECTED, why.encode())
             if monotonic() - opened > 30:
                 backoff.reset()
             await asyncio.sleep(backoff.next())
 
+    def _given_up(self, why: str) -> bool:
+        """An heir that is lost says so, and that is all."""
+        if self.name.endswith(MARK):
+            self._accept(self.name, Kind.DISCONNECTED, why.encode())
+            return True
+        return False
+
     async def _open(self) -> Socket:
         from realtime.sockets import open_socket
 
-        name = self.session.name
         accept = self._accept
-        return await open_socket(self.transport, self.url, lambda frame: accept(name, Kind.FRAME, frame), MAX_FRAME)
+        return await open_socket(
+            self.transport, self.url, lambda frame: accept(self.name, Kind.FRAME, frame), MAX_FRAME
+        )
 
 
 class Rest:

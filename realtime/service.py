@@ -20,8 +20,9 @@ from typing import TypeVar
 import msgspec
 import structlog
 
+from realtime.connections import Connections
 from realtime.engine import Engine, EngineConfig, Mark
-from realtime.feed import Feed, Rest
+from realtime.feed import Rest
 from realtime.mailbox import Mailbox
 from realtime.message import record_name
 from realtime.sinks.base import receipt
@@ -33,7 +34,7 @@ from warehouse.instruments import Rules
 from warehouse.journal import Entry, Header, Kind, Segment
 from warehouse.records import Disconnected, Undecodable, VenueNotice
 from warehouse.venues import history, venue
-from warehouse.venues.base import TODAY, Dialect, Fetch, Reconnect, Send
+from warehouse.venues.base import TODAY, Dialect, Fetch
 
 log = structlog.get_logger()
 
@@ -68,13 +69,12 @@ class Worker:
         self.clock = clock
         self.sink = RedisSink(options.bus_url, realm=options.realm, clock=clock)
         self.rest = Rest(options.endpoints.__getitem__, self.accept, clock)
-        self.feeds: dict[str, Feed] = {}
+        self.connections = Connections(self.accept, self.rest, options.transport, self._failed)
         self.undecodable = 0
         self.counted_from = 0
         self._block: list[Entry] = []
         self._scheduled = False
         self._ended: asyncio.Future[None] | None = None
-        self._syncing = False
         self._started = monotonic()
 
     # -- inputs ---------------------------------------------------------------------------------------------------
@@ -96,18 +96,16 @@ class Worker:
             produced = self.engine.run(first, entries)
             self.sink.put(produced.messages)
         except FusionError as error:
-            self._ended.set_exception(error)
+            self._failed(error)
             return
         for name, command in produced.commands:
-            match command:
-                case Send(frame=frame):
-                    self.feeds[name].send(frame)
-                case Fetch():
-                    self.rest.fetch(name, command)
-                case Reconnect(why=why):
-                    self.feeds[name].reconnect(why)
+            self.connections.obey(name, command)
         for notice in produced.notices:
             self._tell(notice)
+
+    def _failed(self, error: BaseException) -> None:
+        if self._ended is not None and not self._ended.done():
+            self._ended.set_exception(error)
 
     def _tell(self, notice: object) -> None:
         match notice:
@@ -132,17 +130,16 @@ class Worker:
             bases = self.options.endpoints
             for name, session in self.engine.sessions.items():
                 url = bases[session.base] + session.path
-                self.feeds[name] = Feed(session, url, self.accept, self.options.transport)
+                self.connections.open(name, url)
             async with asyncio.TaskGroup() as group:
                 group.create_task(mailbox.run(self.report))
                 group.create_task(self._ticks())
                 group.create_task(self._syncs())
-                for feed in self.feeds.values():
-                    group.create_task(feed.run())
                 await self._ended
         except* FusionError as found:
             raise found.exceptions[0] from None
         finally:
+            self.connections.close()
             await self.rest.close()
             await self.sink.close()
             if hasattr(self, "writer"):
@@ -269,8 +266,7 @@ class Worker:
         while True:
             await asyncio.sleep((TICK_US - self.clock.now() % TICK_US) / 1e6)
             self.accept("", Kind.TICK, b"")
-            for feed in self.feeds.values():
-                feed.pause(self.sink.congested)
+            self.connections.pause(self.sink.congested)
 
     async def _syncs(self) -> None:
         """Flush the journal in a thread, and begin a new segment when this one is large or old.
@@ -298,6 +294,7 @@ class Worker:
                 totals[key] += getattr(account, key)
             kind = record_name(channel)
             produced[kind] = produced.get(kind, 0) + account.produced
+        sessions = self.engine.sessions
         return {
             "process": f"worker-{self.options.venue}",
             "venue": self.options.venue,
@@ -310,8 +307,9 @@ class Worker:
             "next_seq": self.writer.next_seq,
             "produced": produced,
             "connections": {
-                name: {"up": feed.connected, "ready": self.engine.sessions[name].ready, "why": feed.why}
-                for name, feed in self.feeds.items()
+                name: {"up": feed.connected, "ready": sessions[name].ready, "why": feed.why}
+                for name, feed in self.connections.feeds.items()
+                if name in sessions
             },
             "undecodable": self.undecodable,
             "messages": totals,

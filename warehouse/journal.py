@@ -47,6 +47,7 @@ class Kind(IntEnum):
     RULES = 7  # new instrument rules [msgpack list[Rules]]
     SEAM = 8  # a seam certificate [msgpack]; source is the instrument
     HEALTH = 9  # a measurement that can change a published byte [msgpack]
+    ROTATE = 10  # somebody wants another connection in place of this one [why, UTF-8]
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):

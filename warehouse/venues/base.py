@@ -70,7 +70,37 @@ class Reconnect(msgspec.Struct, frozen=True):
     why: str
 
 
-Command = Send | Fetch | Reconnect
+class Succeed(msgspec.Struct, frozen=True):
+    """Request to whoever keeps the sessions: this connection must end soon, put an heir beside it."""
+
+    why: str
+
+
+class Abandon(msgspec.Struct, frozen=True):
+    """Request to whoever keeps the sessions: the heir is of no use."""
+
+    why: str
+
+
+class OpenHeir(msgspec.Struct, frozen=True):
+    """Command: open a second connection like this one, under its name with `~` behind."""
+
+    why: str
+
+
+class CloseHeir(msgspec.Struct, frozen=True):
+    """Command: close the second connection."""
+
+    why: str
+
+
+class TakeOver(msgspec.Struct, frozen=True):
+    """Command: the second connection carries on under this name; the first is closed."""
+
+    why: str
+
+
+Command = Send | Fetch | Reconnect | Succeed | Abandon | OpenHeir | CloseHeir | TakeOver
 Output = Record | Command
 
 
@@ -123,11 +153,19 @@ class Session(Protocol):
         """All subscriptions of this connection have been acknowledged."""
         ...
 
+    @property
+    def settled(self) -> bool:
+        """`ready`, every book follows its snapshot, and no missing trade is being fetched."""
+        ...
+
     def state(self) -> dict[str, object]:
         """All that must survive a restart (last ids), as JSON-able values, dicts in a fixed order."""
         ...
 
     def restore(self, state: dict[str, object], /) -> None: ...
+    def adopt(self, state: dict[str, object], /) -> None:
+        """Take over from a session in this state: for each trade stream that has not moved here, its last ids."""
+        ...
 
 
 Row = TypeVar("Row", bound=Record | Rules)

@@ -265,7 +265,7 @@ class Client:
                 self.fetched.append(output)
                 if self.answering:
                     self.answer(output)
-            else:
+            elif isinstance(output, Reconnect):
                 self.reconnects.append(output)
 
 

@@ -66,6 +66,11 @@ class DepthFeed:
         self._attempts = 0
         self._gap: SequenceGap | None = None
 
+    @property
+    def live(self) -> bool:
+        """The book follows its snapshot."""
+        return self._live
+
     def receive(self, frame: bytes, ts_recv: Micros) -> list[Output]:
         """One live frame. Raises msgspec's errors for one that cannot be read."""
         row = _read(frame).data

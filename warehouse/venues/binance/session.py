@@ -14,7 +14,7 @@ import msgspec
 from warehouse.clock import HOUR, MINUTE, SECOND, Micros
 from warehouse.instruments import Market, Rules
 from warehouse.records import Connected, Disconnected, Undecodable, VenueNotice
-from warehouse.venues.base import TODAY, Dialect, Fetch, Output, Reconnect
+from warehouse.venues.base import TODAY, Dialect, Fetch, Output, Reconnect, Succeed
 from warehouse.venues.binance import decode, decode_feeds, wire
 from warehouse.venues.binance.depth import DepthFeed, DepthState
 from warehouse.venues.binance.polled import Polled
@@ -125,6 +125,12 @@ class BinanceSession:
         """All subscriptions of this connection have been acknowledged."""
         return self._up and self._subscriptions.complete
 
+    @property
+    def settled(self) -> bool:
+        """`ready`, every book follows its snapshot, and no missing trade is being fetched."""
+        whole = all(feed.live for feed in self._depth.values()) and all(chain.whole for chain in self._trades.values())
+        return self.ready and whole
+
     def connected(self, now: Micros) -> list[Output]:
         """Subscribe; whatever an earlier connection left half done begins anew."""
         out: list[Output] = []
@@ -193,7 +199,7 @@ class BinanceSession:
         elif now - self._heard_at > SILENCE:
             out.append(self._leave(f"nothing received for {SILENCE // SECOND} s"))
         elif now - self._opened_at > LIFETIME[self._root]:
-            out.append(self._leave("the venue ends connections after 24 h"))
+            out.append(Succeed("the venue ends connections after 24 h"))
         return out
 
     def state(self) -> dict[str, object]:
@@ -226,6 +232,12 @@ class BinanceSession:
         for name, feed in kept.depth.items():
             if name in self._depth:
                 self._depth[name].restore(feed)
+
+    def adopt(self, state: dict[str, object]) -> None:
+        """Go on behind the last trade that a session in this state saw, where none has come here yet."""
+        for name, kept in msgspec.convert(state, SessionState).trades.items():
+            if name in self._trades and not self._trades[name].moved:
+                self._trades[name].restore(kept)
 
     def _lost(self, cause: str, now: Micros) -> list[Output]:
         for chain in self._trades.values():
@@ -263,7 +275,7 @@ class BinanceSession:
             return [self._undecodable(frame, str(error), ts_recv)]
         if control.stream is not None or control.e == "serverShutdown":
             words = "the venue announces that this server shuts down"
-            return [self._notice("serverShutdown", words, ts_recv), self._leave(words)]
+            return [self._notice("serverShutdown", words, ts_recv), Succeed(words)]
         if control.error is not None or control.code is not None:
             code = control.error.code if control.error else control.code
             self._subscriptions.refused(control.id, ts_recv)

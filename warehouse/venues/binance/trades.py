@@ -90,6 +90,16 @@ class TradeChain:
             return [trade]
         return self._place(int(trade.trade_id), trade, ts_recv)
 
+    @property
+    def moved(self) -> bool:
+        """A trade has been seen."""
+        return self._next != -1
+
+    @property
+    def whole(self) -> bool:
+        """No trade is missing."""
+        return self._hole is None
+
     def lost(self, cause: str) -> None:
         """The connection went away: the next jump of the id has this cause."""
         self._cause = cause
