@@ -434,6 +434,16 @@ def test_a_new_connection_learns_of_a_maintenance_from_the_status_page() -> None
     assert states_of(late.take()) == [("maintenance", "Upgrade", "rest")]
 
 
+def test_the_status_connection_waits_for_no_acknowledgement() -> None:
+    one = Client(session("status"), Market())
+    one.lose = lambda frame: b'"subscribe"' in frame
+    one.connect()
+    one.pass_time(61 * SECOND)
+    assert one.session.ready
+    assert not one.reconnects
+    assert states_of(one.take()) == [("ok", "no maintenance is announced", "rest")]
+
+
 def test_two_clients_hear_of_one_maintenance() -> None:
     venue = bybit.emulated(Market())
     sides = [venue.connect("ws_status", "/v5/public/misc/status", {}, NOW) for _ in range(2)]

@@ -69,6 +69,7 @@ class BybitSession:
         self.base = f"ws_{socket}"
         self.path = PATHS[socket]
         self.up = False
+        self._needed = socket != "status"  # what the venue says of itself is read over REST too
         self.topics: list[str] = []
         self._executions: dict[str, Executions] = {}
         self._depth: dict[str, Depth] = {}
@@ -129,7 +130,7 @@ class BybitSession:
 
     @property
     def ready(self) -> bool:
-        """The connection is up, and every topic has been acknowledged on it."""
+        """The connection is up, and every topic has been acknowledged on it (of the venue's status: up is enough)."""
         return self.up and self._subscriptions.complete
 
     @property
@@ -146,7 +147,7 @@ class BybitSession:
         out: list[Output] = [
             Connected(venue=self.venue, instrument="", ts_event=now, ts_recv=now, connection=self.name)
         ]
-        out += self._subscriptions.begin(self.topics, now)
+        out += self._subscriptions.begin(self.topics, now, needed=self._needed)
         for executions in self._executions.values():
             out += executions.connected(now, hold=self._ticking)
         for depth in self._depth.values():

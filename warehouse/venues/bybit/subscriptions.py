@@ -50,12 +50,14 @@ class Subscriptions:
         """Every topic that was asked for at first has been acknowledged."""
         return not self._refused and not any(request.first for request in self.pending.values())
 
-    def begin(self, topics: Sequence[str], now: Micros) -> list[Send]:
-        """A connection came up: everything anew, at most ten topics in a request."""
+    def begin(self, topics: Sequence[str], now: Micros, needed: bool) -> list[Send]:
+        """A connection came up: everything anew, at most ten topics in a request. Unless `needed`, nobody waits for the
+        acknowledgements.
+        """
         self.pending.clear()
         self._refused.clear()
         chunks = [tuple(topics[at : at + ARGS]) for at in range(0, len(topics), ARGS)]
-        return [self.subscribe(chunk, now, first=True) for chunk in chunks]
+        return [self.subscribe(chunk, now, first=needed) for chunk in chunks]
 
     def subscribe(self, topics: tuple[str, ...], now: Micros, first: bool) -> Send:
         """Ask for topics."""
