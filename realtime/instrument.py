@@ -103,8 +103,10 @@ class Instrument:
     # -- what happened ------------------------------------------------------------------------------------------
 
     def trade(self, trade: Trade, source: str, messages: list[Message]) -> None:
-        """A trade: into the ring, and out on its channel. Off-market prints do neither."""
-        if trade.kind == "off_market":
+        """A trade: into the ring, and out on its channel. A block does only the second, an off-market print neither."""
+        if trade.kind != "market":
+            if trade.kind == "block" and self._prints:
+                messages.append(trade_message(self._trade_out, trade, not self._open_gaps.open))
             return
         seen = self._trades_seen
         if trade.ts_recv > seen.newest:

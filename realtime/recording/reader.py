@@ -243,7 +243,8 @@ class JournalReader:
         self._newest[instrument] = max(self._newest.get(instrument, 0), second)
         if seq <= self.positions["trades"]:
             return
-        self._begin(trade, found)
+        if trade.kind != "block":  # told long after it happened, and of no chain: it says nothing of what is recorded
+            self._begin(trade, found)
         late = trade.origin == "stream" and reached - second > LATENESS
         found.trades.append(TradeRow(trade, seq, late))
 

@@ -114,6 +114,7 @@ class Seams:
         times = integers(proof.select("ts_event"))["ts_event"].to_list()
         low, high = min(times) - MINUTE, max(times) + REACH
         found = self._lake.read("trades", venue=venue, instrument=instrument, start=low, end=high)
+        found = found.filter(pl.col("kind") != "block")
         tape = _prints(found.filter(pl.col("log_seq").is_not_null()))
         history = _prints(found.filter(pl.col("log_seq").is_null())) + _prints(proof)
         contiguous = all(row.trade_seq is not None for row in tape)

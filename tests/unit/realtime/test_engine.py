@@ -13,6 +13,8 @@ import pytest
 from realtime.channels import CHANNELS, Message
 from realtime.engine import Engine, EngineConfig
 from realtime.message import record_name
+from tests.kit.journals import rules as rules_of
+from tests.kit.journals import trade as numbered
 from tests.kit.produced import complaints, engine, run
 from tests.kit.tapes import CUT, KEPT, certificate, tape, trades_of
 from tests.kit.tapes import market as recording
@@ -73,6 +75,18 @@ def test_every_trade_is_published_once_in_order() -> None:
         trades = trades_of(recording(66), rule.instrument)
         symbol = rule.instrument.replace("-USDT-PERP", "usdt-perp").lower()
         assert [one["trade_id"] for one in of("trade", symbol)] == [one.trade_id for one in trades]
+
+
+def test_a_block_trade_is_published_and_moves_no_metric() -> None:
+    market = Engine("okx", "emulated", rules_of("okx", ["BTC-USDT"]), EngineConfig()).instruments["BTC-USDT"]
+    out: list[Message] = []
+    market.trade(numbered(7), "okx.business", out)
+    before = (market.ts_trade, market.inputs.stale["trades"].newest, market.ring.state())
+    block = msgspec.structs.replace(numbered(900), kind="block", trade_seq=None)
+    market.trade(block, "okx.business", out)
+    market.trade(msgspec.structs.replace(numbered(901), kind="off_market"), "okx.business", out)
+    assert [(read(one)["trade_id"], read(one)["kind"]) for one in out] == [("7", "market"), ("900", "block")]
+    assert (market.ts_trade, market.inputs.stale["trades"].newest, market.ring.state()) == before
 
 
 def test_without_prints_all_other_messages_stay_the_same() -> None:

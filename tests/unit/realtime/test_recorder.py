@@ -143,6 +143,21 @@ def test_rows_a_flow_landed_inside_the_recorded_interval_become_proof(tmp_path: 
     assert certificate.cut % SECOND == 0
 
 
+def test_a_block_told_late_is_stored_and_neither_begins_a_recording_nor_breaks_a_seam(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake", realm="emulated")
+    lake.upsert("trades", [trade(n, origin="rest") for n in range(0, 300)], now=BEGIN)
+    told = [frame(BEGIN + 5 * SECOND, ["block", "BTC-USDT", 50], ["block", "BTC-USDT", 250])]
+    write(tmp_path / "journal" / "okx", [[trades_entry(range(100, 400))], told])
+    one = recorder(tmp_path, lake=lake)
+    drain(one)
+    assert {row.start for row in lake.rows("coverage") if isinstance(row, Coverage)} == {trade(100).ts_event}
+    blocks = lake.read("trades").filter(pl.col("kind") == "block")
+    assert sorted(blocks["trade_id"].to_list()) == ["block-250", "block-50"]
+    (certificate,) = lake.rows("seams")
+    assert isinstance(certificate, Certificate)
+    assert certificate.state == "proven", certificate.reason
+
+
 def test_a_certificate_is_written_again_only_when_it_says_something_new(tmp_path: Path) -> None:
     lake = Lake(tmp_path / "lake", realm="emulated")
     write(tmp_path / "journal" / "okx", [[trades_entry(range(100, 400))]])

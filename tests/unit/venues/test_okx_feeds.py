@@ -20,6 +20,7 @@ from warehouse.records import (
     Record,
     SequenceGap,
     Ticker,
+    Trade,
     Undecodable,
     VenueNotice,
     VenueStatus,
@@ -176,6 +177,20 @@ def test_an_unreadable_answer_is_one_undecodable_and_an_unknown_one_nothing() ->
     assert fetch.path in told.why
     assert not one.answer(msgspec.structs.replace(fetch, tag="other"), 200, b"{}", NOW + SECOND)
     assert not one.answer(fetch, 200, b'{"code":"50011","msg":"Too Many Requests","data":[]}', NOW + SECOND)
+
+
+def test_a_block_trade_is_a_trade_of_its_own_and_leaves_the_tape_alone() -> None:
+    joined = line(Market(), "okx.business")
+    before, block, after = joined.market.trade(SWAP, 3)
+    block = msgspec.structs.replace(
+        block, trade_id="block-633971452580106242", trade_seq=None, kind="block", price=91_250.04, ticks=912_500,
+        ts_event=NOW - 15 * MINUTE,
+    )  # fmt: skip
+    after = msgspec.structs.replace(after, trade_id="5001", trade_seq=5001)
+    joined.happen(before, block, after)
+    got = [one for one in joined.records if isinstance(one, Trade)]
+    assert got == [msgspec.structs.replace(one, ts_recv=joined.market.at) for one in (before, block, after)]
+    assert not [one for one in joined.records if isinstance(one, SequenceGap)]
 
 
 def quiet(joined: Line) -> list[str]:

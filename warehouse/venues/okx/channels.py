@@ -21,11 +21,12 @@ CANDLE_CHANNELS: dict[str, str] = {f"candle{bar}": timeframe for timeframe, bar 
 PUBLIC = ("bbo-tbt", "books", "trades", "tickers")
 PERPETUAL = ("mark-price", "index-tickers", "funding-rate", "open-interest")
 WHOLE: dict[str, tuple[str, ...]] = {"liquidation-orders": ("SWAP",), "instruments": ("SPOT", "SWAP"), "status": ("",)}
-BUSINESS = ("trades-all", *CANDLE_CHANNELS)
+BLOCKS = "public-block-trades"
+BUSINESS = ("trades-all", *CANDLE_CHANNELS, BLOCKS)
 
 STREAMS = (
     "bbo-tbt", "books", "tickers", "mark-price", "index-tickers", "funding-rate", "open-interest",
-    "liquidation-orders", "instruments", "status", "trades-all", "candle1m",
+    "liquidation-orders", "instruments", "status", "trades-all", "candle1m", BLOCKS,
 )  # fmt: skip
 """The channels of today. `trades` (aggregated) is read where a recording has nothing else."""
 

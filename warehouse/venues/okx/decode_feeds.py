@@ -21,6 +21,7 @@ from warehouse.records import (
     OpenInterest,
     Origin,
     Ticker,
+    Trade,
     TradingState,
     VenueNotice,
     VenueState,
@@ -29,6 +30,7 @@ from warehouse.records import (
 from warehouse.venues.okx.wire import InstrumentRow
 from warehouse.venues.okx.wire_feeds import (
     AccruingRow,
+    BlockRow,
     FlatCandle,
     FundRow,
     IndexRow,
@@ -127,6 +129,32 @@ def ticker(row: TickerRow, rules: Rules, ts_recv: Micros, origin: Origin = "stre
         low=row.low24h,
         volume=row.vol24h if spot else row.volCcy24h,
         quote_volume=row.volCcy24h if spot else None,
+        origin=origin,
+    )
+
+
+def block_trade(row: BlockRow, rules: Rules, ts_recv: Micros, origin: Origin = "stream") -> Trade:
+    """A trade agreed outside the book: its price need not lie on a tick, `ticks` is the nearest one.
+
+    Raises ValueError when the size is off the grid.
+    """
+    grid = rules.grid
+    lots = grid.lots(row.sz)
+    if not lots:
+        raise ValueError(f"size {row.sz!r} is less than a lot")
+    return Trade(
+        venue="okx",
+        instrument=rules.instrument,
+        ts_event=row.ts * 1000,
+        ts_recv=ts_recv,
+        trade_id=f"block-{row.tradeId}",
+        trade_seq=None,
+        price=row.px,
+        size=grid.size(lots),
+        taker_side=row.side,
+        ticks=round(row.px * grid.tick_inv),
+        lots=lots,
+        kind="block",
         origin=origin,
     )
 

@@ -112,7 +112,7 @@ class EmulatedOkx:
         rules = rules_of(self.view, query)
         limit = limited(query, 100, NEWEST_TRADES)
         rows = self.view.trades_by_time(rules.instrument, 0, FAR, limit, True)
-        return [render.trade(row, rules) for row in reversed(rows)]
+        return [render.trade(row, rules) for row in reversed(rows) if row.kind != "block"]
 
     def _trades(self, query: Query, now: Micros) -> list[object]:
         rules = rules_of(self.view, query)
@@ -133,7 +133,8 @@ class EmulatedOkx:
             rows = [row for row in rows if row.trade_seq is not None and row.trade_seq < after]
         if kind == "1" and before is not None:
             rows = [row for row in rows if row.trade_seq is not None and row.trade_seq > before]
-        return [render.trade(row, rules) for row in reversed(rows) if row.ts_event > now - REACH]
+        kept = (row for row in reversed(rows) if row.ts_event > now - REACH and row.kind != "block")
+        return [render.trade(row, rules) for row in kept]
 
     def _funding(self, query: Query, now: Micros) -> list[object]:
         rules = rules_of(self.view, query)

@@ -25,7 +25,7 @@ from warehouse.records import (
 )
 from warehouse.venues.base import MarketView
 from warehouse.venues.okx import render, render_feeds
-from warehouse.venues.okx.channels import BUSINESS, PERPETUAL, PUBLIC, WHOLE, index_of, named
+from warehouse.venues.okx.channels import BLOCKS, BUSINESS, PERPETUAL, PUBLIC, WHOLE, index_of, named
 from warehouse.venues.okx.emulate_feeds import Feeds
 from warehouse.venues.okx.requests import BARS, BOOK_DEPTH
 from warehouse.venues.okx.wire import Arg
@@ -229,6 +229,9 @@ class EmulatedOkxConnection:
         return []
 
     def _trade(self, one: Trade, rules: Rules) -> Sequence[bytes]:
+        if one.kind == "block":
+            heard = (BLOCKS, rules.symbol) in self._subscribed
+            return (_push(BLOCKS, rules.symbol, render_feeds.block_trade(one, rules)),) if heard else ()
         out: list[bytes] = []
         if ("trades", rules.symbol) in self._subscribed:
             out.append(_push("trades", rules.symbol, render.aggregate(one, rules, one.trade_seq or 0)))

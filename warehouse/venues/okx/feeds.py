@@ -15,7 +15,7 @@ from warehouse.instruments import Rules
 from warehouse.records import Origin, Record, VenueStatus
 from warehouse.venues.base import Fetch, Output
 from warehouse.venues.okx import decode_feeds, requests, wire, wire_feeds
-from warehouse.venues.okx.channels import CANDLE_CHANNELS, index_of
+from warehouse.venues.okx.channels import BLOCKS, CANDLE_CHANNELS, index_of
 from warehouse.venues.okx.decode import best_quote, candle
 
 Handler = Callable[[bytes, Micros], Sequence[Output]]
@@ -40,6 +40,8 @@ def handler(channel: str, rules: Sequence[Rules], connection: str) -> Handler:
         return _each(wire_feeds.funding_push, decode_feeds.accruing, rules)
     if channel == "open-interest":
         return _each(wire_feeds.open_interest_push, decode_feeds.open_interest, rules)
+    if channel == BLOCKS:
+        return _each(wire_feeds.block_push, decode_feeds.block_trade, rules)
     if channel == "liquidation-orders":
         return _liquidations(rules)
     return _instruments(rules, connection) if channel == "instruments" else _status()

@@ -15,6 +15,7 @@ from warehouse.records import (
     MarkPrice,
     OpenInterest,
     Ticker,
+    Trade,
     TradingState,
     VenueState,
     VenueStatus,
@@ -118,6 +119,13 @@ def ticker(one: Ticker, rules: Rules, book: BookUpdate) -> Row:
         "vol24h": volume if spot else contracts,
         "ts": millis(one.ts_event),
     }
+
+
+def block_trade(one: Trade, rules: Rules) -> Row:
+    """A push of `public-block-trades`."""
+    unknown = dict.fromkeys(("fillVol", "fwdPx", "groupId", "idxPx", "markPx"), "")
+    row = {"instId": rules.symbol, "px": number(one.price), "sz": wire_size(one.lots, rules), "side": one.taker_side}
+    return {**unknown, **row, "tradeId": one.trade_id.removeprefix("block-"), "ts": millis(one.ts_event)}
 
 
 def liquidation(one: Liquidation, rules: Rules) -> Row:

@@ -85,6 +85,20 @@ class TickerRow(Struct, gc=False):
     ts: Millis
 
 
+class BlockRow(Struct, gc=False):
+    """`{"fillVol":"","fwdPx":"","groupId":"","idxPx":"27222.5","instId":"BTC-USDT-SWAP","markPx":"27220.1",
+    "px":"27215","side":"buy","sz":"500","tradeId":"633971452580106242","ts":"1697422572972"}`
+
+    One leg of a block trade, told a quarter of an hour after it. Its ids have nothing to do with those of the book.
+    """
+
+    tradeId: str
+    px: Price
+    sz: Filled
+    side: Side
+    ts: Millis
+
+
 class LiquidationRow(Struct, gc=False):
     """`{"details":[{...}],"instFamily":"IOST-USDT","instId":"IOST-USDT-SWAP","instType":"SWAP","uly":"IOST-USDT"}`"""
 
@@ -196,6 +210,7 @@ index_push = Decoder(Push[IndexRow], strict=False)
 funding_push = Decoder(Push[AccruingRow], strict=False)
 open_interest_push = Decoder(Push[OpenInterestRow], strict=False)
 ticker_push = Decoder(Push[TickerRow], strict=False)
+block_push = Decoder(Push[BlockRow], strict=False)
 liquidation_push = Decoder(Push[LiquidationRow], strict=False)
 liquidation_details = Decoder(list[LiquidationDetail], strict=False)
 instrument_push = Decoder(Push[InstrumentRow], strict=False)
