@@ -10,7 +10,7 @@ import msgspec
 from tests.unit.venues.okx_market import NOW, SPOT, SWAP, Market, session
 from warehouse.clock import SECOND, Micros
 from warehouse.records import BookInvalid, BookUpdate, Connected, Disconnected, Record, SequenceGap, Trade, VenueNotice
-from warehouse.venues.base import Fetch, Output, Reconnect, Send
+from warehouse.venues.base import Fetch, Output, Reconnect, Send, Succeed
 from warehouse.venues.okx.emulate import EmulatedOkx
 from warehouse.venues.okx.session import OkxSession
 
@@ -361,10 +361,10 @@ def test_silence_is_met_with_a_ping_and_lasting_silence_with_a_reconnect() -> No
     assert [out for out in one.tick(NOW + 52 * SECOND) if isinstance(out, Reconnect)]
 
 
-def test_a_service_upgrade_is_reported_and_followed_by_a_reconnect() -> None:
+def test_a_service_upgrade_is_reported_and_an_heir_asked_for() -> None:
     one = session("okx.business")
     out = one.receive(b'{"event":"notice","code":"64008","msg":"soon","connId":"a4d3ae55"}', NOW)
-    assert [type(each) for each in out] == [VenueNotice, Reconnect]
+    assert [type(each) for each in out] == [VenueNotice, Succeed]
 
 
 def test_a_channel_on_the_wrong_url_is_refused_in_words_and_asked_for_again() -> None:

@@ -14,7 +14,7 @@ from warehouse.clock import SECOND, Micros
 from warehouse.errors import HEAD, RateLimited, Rejected
 from warehouse.instruments import Rules
 from warehouse.records import Connected, Disconnected, Undecodable, VenueNotice
-from warehouse.venues.base import TODAY, Dialect, Fetch, Output, Reconnect, Send
+from warehouse.venues.base import TODAY, Dialect, Fetch, Output, Reconnect, Send, Succeed
 from warehouse.venues.okx import feeds, wire
 from warehouse.venues.okx.channels import (
     BOOKS_PER_CONNECTION,
@@ -212,7 +212,7 @@ class OkxSession:
             return ()
         if event == "notice" or event == "error":
             said = self._notice(message.code, message.msg, ts_recv)
-            return (said, Reconnect(f"{message.code}: {message.msg}")) if message.code == UPGRADE else (said,)
+            return (said, Succeed(f"{message.code}: {message.msg}")) if message.code == UPGRADE else (said,)
         if event:
             return (self._notice(event, message.msg, ts_recv),)
         if arg is not None and isinstance(message.data, list) and arg.channel not in self._channels:
