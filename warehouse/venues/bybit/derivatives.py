@@ -12,7 +12,7 @@ from warehouse.errors import Rejected
 from warehouse.instruments import Listing, Rules, timeframe_us
 from warehouse.records import Record
 from warehouse.venues.base import Answer, Fetch, MarkKind, Walk
-from warehouse.venues.bybit import decode_feeds
+from warehouse.venues.bybit import decode_feeds, decode_pages
 from warehouse.venues.bybit.decode import SPELLED, VENUE
 from warehouse.venues.bybit.envelope import absent, opened
 from warehouse.venues.bybit.wire import InstrumentRow, InstrumentRows
@@ -71,7 +71,7 @@ def mark_candles(rules: Rules, kind: MarkKind, timeframe: str, start: Micros, en
         )
         page, told = opened(answer, PriceKlines)
         server = told or now
-        rows = decode_feeds.price_bars(page, rules.instrument, timeframe, now, server)
+        rows = decode_pages.price_bars(page, rules.instrument, timeframe, now, server)
         found += [row for row in rows if at <= row.open_time < stop]
     known = min(end, (server or now) // length * length)
     if known <= start:
@@ -111,7 +111,7 @@ def open_interest(rules: Rules, period: str, start: Micros, end: Micros, now: Mi
         if len(page.rows) < INTEREST or not inside:
             break
         until = min(row.timestamp for row in inside) - 1
-    records: list[Record] = [decode_feeds.interest_row(rows[at], rules.instrument, length, now) for at in sorted(rows)]
+    records: list[Record] = [decode_pages.interest_row(rows[at], rules.instrument, length, now) for at in sorted(rows)]
     known = min(end, now // length * length)
     if known <= start:
         return Answer(records=records, note="no period of this range has ended yet")
@@ -141,7 +141,7 @@ def statuses(instruments: Sequence[str], now: Micros) -> Walk:
         if row is None:
             missing.append(name)
         else:
-            found.append(decode_feeds.status(row, name, server or now, now))
+            found.append(decode_pages.status(row, name, server or now, now))
     note = f"Bybit lists neither as trading nor as coming: {', '.join(missing)}" if missing else None
     return Answer(records=found, note=note)
 
@@ -149,7 +149,7 @@ def statuses(instruments: Sequence[str], now: Micros) -> Walk:
 def calendar(now: Micros) -> Walk:
     """The newest announcements of listings and delistings, as headlines."""
     found: list[Record] = []
-    for kind in decode_feeds.NEWS:
+    for kind in decode_pages.NEWS:
         answer = yield Fetch(
             purpose="calendar",
             base="rest",
@@ -158,7 +158,7 @@ def calendar(now: Micros) -> Walk:
             ccxt="publicGetV5AnnouncementsIndex",
         )
         page, _ = opened(answer, News)
-        found += decode_feeds.news(page.rows, now)
+        found += decode_pages.news(page.rows, now)
     found.sort(key=lambda record: record.ts_event)
     return Answer(records=found, note=f"the newest {NEWS} headlines of each kind; dates stand in their words")
 
@@ -174,7 +174,7 @@ def book(rules: Rules, now: Micros) -> Walk:
         instrument=rules.instrument,
     )
     page, _ = opened(answer, BookPage)
-    return Answer(records=[decode_feeds.book_page(page, rules, now)])
+    return Answer(records=[decode_pages.book_page(page, rules, now)])
 
 
 def _instrument(listing: Listing, status: str | None) -> Generator[Fetch, object, tuple[InstrumentRow | None, Micros]]:

@@ -13,7 +13,7 @@ from warehouse.clock import HOUR, MINUTE, Micros
 from warehouse.instruments import Listing, Rules
 from warehouse.records import FundingRate, InstrumentStatus, TradingState
 from warehouse.venues.base import MarketView, MarkKind
-from warehouse.venues.bybit.decode_feeds import STATES
+from warehouse.venues.bybit.decode_pages import STATES
 from warehouse.venues.bybit.derivatives import PERIODS
 from warehouse.venues.bybit.emulate_feeds import Feeds
 from warehouse.venues.bybit.emulate_frames import Shown

@@ -14,7 +14,7 @@ from warehouse.errors import DecodeError, Rejected, VenueError
 from warehouse.instruments import Rules
 from warehouse.records import InstrumentStatus, Record
 from warehouse.venues.base import Fetch, Purpose
-from warehouse.venues.bybit import decode_feeds, tickers, wire_feeds
+from warehouse.venues.bybit import decode_feeds, decode_pages, tickers, wire_feeds
 from warehouse.venues.bybit.envelope import absent, opened
 from warehouse.venues.bybit.wire import InstrumentRows
 from warehouse.venues.bybit.works import Works
@@ -107,9 +107,9 @@ class Readings:
                 raise
             row = None
         if row is None:
-            found = decode_feeds.unlisted(self._rules[fetch.instrument], before, at, now)
+            found = decode_pages.unlisted(self._rules[fetch.instrument], before, at, now)
         else:
-            found = decode_feeds.status(row, fetch.instrument, at, now)
+            found = decode_pages.status(row, fetch.instrument, at, now)
         if before is not None and _same(before, found):
             return []
         self._states[fetch.instrument] = found
