@@ -72,6 +72,7 @@ class Bench:
         instruments: Sequence[str] | None = None,
         step_us: Micros = 10_000,
         delay_us: Micros = 30_000,
+        flush_us: Micros = 100_000,
     ) -> None:
         self.clock = ManualClock(START)
         self.random = Random(f"{name}:{seed}")
@@ -81,6 +82,7 @@ class Bench:
         self.view = self._source.view(name)
         for market in self.view.markets.values():
             market.prepare()
+            market.flow.flush = flush_us
         self.side = venue(name).emulated(self.view)
         self.rules: list[Rules] = [
             rule for rule in self.view.rules() if instruments is None or rule.instrument in instruments
@@ -92,6 +94,7 @@ class Bench:
         self.books: dict[str, dict[int, Tops]] = {rule.instrument: {} for rule in self.rules}
         self._truth = {rule.instrument: Book(rule.grid) for rule in self.rules}
         self.frames = 0
+        self.rate = 0.0
         self.taken = 0
         self.heard: Callable[[Produced], None] = lambda produced: None
         self._seq = 1
