@@ -15,9 +15,13 @@ import msgspec
 
 from p9.bench.frames import Recording, cut
 from realtime.decoding import Decoding, answered
+from realtime.emulator.market import SeededView
 from realtime.emulator.seeded import Seeded, Terms
+from warehouse import context
 from warehouse.clock import MINUTE, SECOND, ManualClock, Micros
+from warehouse.instruments import TIMEFRAMES, Rules, timeframe_us
 from warehouse.journal import Entry, Kind
+from warehouse.structure.document import build
 from warehouse.venues import venue
 from warehouse.venues.base import TODAY, EmulatedConnection, Fetch, Output, Send
 
@@ -28,6 +32,10 @@ LEAST, MOST = 900, 1000
 
 GROWTH = 6000
 """Events in which a book grows to its levels, before anybody looks."""
+
+
+BARS = 200
+"""Closed candles of each timeframe behind the context document, so that no metric lacks its history."""
 
 
 class Mix(msgspec.Struct, frozen=True):
@@ -56,8 +64,19 @@ MIXES: tuple[Mix, ...] = (
 """The first is the headline: the ordinary hour of a perpetual that people trade."""
 
 
-def emulated(mix: Mix, seconds: float, seed: int = 1) -> Recording:
-    """`seconds` of a mix, in time of its market."""
+def _context(view: SeededView, rules: Rules, bars: int) -> Entry:
+    """The historical context of an instrument up to the market's first moment."""
+    name = rules.instrument
+    view.markets[name].prepare()
+    candles = {
+        timeframe: view.candles(name, timeframe, START - bars * timeframe_us(timeframe), START, bars, True)
+        for timeframe in TIMEFRAMES
+    }
+    return Entry(START, name, int(Kind.CONTEXT), context.encode(build(rules, candles, None, START)))
+
+
+def emulated(mix: Mix, seconds: float, seed: int = 1, bars: int = BARS) -> Recording:
+    """`seconds` of a mix, in time of its market, with `bars` candles of each timeframe behind it (0: no history)."""
     clock = ManualClock(START)
     source = Seeded(clock, 0, ["binance"], Terms(seed=seed, rate=mix.events, lookback_us=MINUTE, t0=START))
     source.open()
@@ -85,6 +104,8 @@ def emulated(mix: Mix, seconds: float, seed: int = 1) -> Recording:
                 reply = side.rest(output.base, output.path, output.query, clock.now())
                 take(Kind.ANSWER, name, answered(output, reply.status, reply.body))
 
+    if bars:
+        entries += [_context(view, rule, bars) for rule in rules]
     clock.advance(-(-GROWTH * SECOND // (mix.events * GRID)) * GRID)
     for _ in source.advance(clock.now()):
         pass

@@ -8,7 +8,7 @@ from p9.bench.frames import TICK, Recording
 from p9.bench.rivals import TOP, Contestant, Counted
 from realtime.engine import Engine, EngineConfig
 from warehouse.book import Book
-from warehouse.clock import SECOND
+from warehouse.clock import HOUR
 from warehouse.journal import Entry
 from warehouse.records import BookUpdate
 
@@ -43,7 +43,7 @@ def _contestant(recording: Recording, config: EngineConfig) -> Contestant:
     engine = Engine("binance", "emulated", recording.rules, config, recording.dialect)
     for one in engine.instruments.values():
         one.book = ReadBook(one.grid)
-        one.observe(recording.warm[0].ts_recv - SECOND)  # so that the windows count every trade
+        one.observe(recording.warm[0].ts_recv - HOUR)  # every window is complete, and counts every trade
     engine.run(1, recording.warm)
     turns = _turns(recording.entries)
 

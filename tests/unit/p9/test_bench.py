@@ -16,7 +16,7 @@ from p9.commands.bench import bench
 
 @lru_cache(maxsize=1)
 def recording() -> Recording:
-    return mixes.emulated(mixes.MIXES[0], 0.1)
+    return mixes.emulated(mixes.MIXES[0], 0.1, bars=0)
 
 
 def test_the_usual_mix_is_as_recorded() -> None:
