@@ -35,7 +35,9 @@ class Installation:
     def __init__(self, settings: Settings, config: Path, venues: list[str], environment: Mapping[str, str]) -> None:
         self.settings = settings
         self.venues = venues
-        self.supervisor = Supervisor(settings.home / "logs", {"P9_CONFIG": str(config), **environment})
+        home = str(settings.home.absolute())  # beside the configuration: ours may be set for another home
+        told = {"P9_CONFIG": str(config), "P9_HOME": home, **environment}
+        self.supervisor = Supervisor(settings.home / "logs", told)
         self._bus: subprocess.Popen[bytes] | None = None
         self._watching: asyncio.Task[None] | None = None
 

@@ -73,6 +73,8 @@ def start_embedded(socket: Path, maxmemory_mb: int = 512) -> subprocess.Popen[by
         }  # fmt: skip
         limit = ["--client-output-buffer-limit", "pubsub", "64mb", "16mb", "30"]
         command = [server_binary(), *(word for pair in options.items() for word in pair), *limit]
+        if setpriv := shutil.which("setpriv"):  # Linux: the bus ends when we do, however that went
+            command = [setpriv, "--pdeathsig", "TERM", *command]
         log = (socket.parent / "bus.log").open("ab")
         # In a session of its own: Ctrl-C is for us, who end the bus after those who still write to it.
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
