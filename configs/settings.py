@@ -153,7 +153,7 @@ class Settings(Model):
 
     @model_validator(mode="after")
     def _readable(self) -> Settings:
-        if " " in self.lake_root:
+        if any(char.isspace() for char in self.lake_root):
             raise ValueError(
                 f"the lake would be at {self.lake_root!r}: a space breaks its readers; set home or lake.root"
             )

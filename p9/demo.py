@@ -13,8 +13,9 @@ from rich.console import Console
 
 from configs.load import DEFAULT, dump, load
 from configs.settings import Settings
+from p9.sole import HOME_LOCK, at_home
 from p9.summary import Series, Summary, summarise
-from p9.supervise import INTERRUPTED, LOCK, Child, Supervisor, on_signals, sole
+from p9.supervise import INTERRUPTED, Child, Supervisor, on_signals
 from p9.table import follow
 from p9.up import Installation
 from realtime.bus import end_embedded
@@ -47,7 +48,7 @@ async def run(plan: Plan) -> int:
     stop = asyncio.Event()
     on_signals(stop)
     home = _own(plan.home)
-    with sole(home):
+    with at_home(home):
         _empty(home)
         venues = Supervisor(home / "logs", {})
         try:
@@ -99,7 +100,7 @@ def _empty(home: Path) -> None:
     """Remove what an earlier demo left, a bus that outlived it included."""
     end_embedded(load(DEFAULT, home=str(home)).bus_socket)
     for path in home.iterdir():
-        if path.name in (MARKER, LOCK):
+        if path.name in (MARKER, HOME_LOCK):
             continue
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

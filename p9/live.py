@@ -10,8 +10,9 @@ from rich.console import Console
 from configs.load import dump
 from configs.settings import Settings
 from p9.probe import probe
+from p9.sole import at_home
 from p9.summary import Summary, summarise
-from p9.supervise import INTERRUPTED, Child, on_signals, sole, unless
+from p9.supervise import INTERRUPTED, Child, on_signals, unless
 from p9.table import follow
 from p9.up import Installation
 
@@ -24,7 +25,7 @@ async def run(settings: Settings, seconds: float | None) -> int:
     console = Console(soft_wrap=not sys.stdout.isatty())
     stop = asyncio.Event()
     on_signals(stop)
-    with sole(settings.home):
+    with at_home(settings.home):
         venues = await _reachable(settings, console, stop)
         if venues == []:
             console.print("no venue can be reached. What the whole system does without a network: p9 demo")

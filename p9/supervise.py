@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -17,7 +15,6 @@ import psutil
 import structlog
 
 from p9.guard import PARENT
-from warehouse.errors import ConfigError
 
 log = structlog.get_logger()
 
@@ -25,9 +22,6 @@ T = TypeVar("T")
 
 INTERRUPTED = 130
 """Exit code of what was stopped before it had done what it was asked for."""
-
-LOCK = "p9.lock"
-"""In a home folder: held by the one process that runs it, and says which."""
 
 GRACE_S = 2.5
 """How long children may take to end by themselves, seconds."""
@@ -168,40 +162,15 @@ def on_signals(stop: asyncio.Event) -> None:
 
 
 async def unless(stop: asyncio.Event, work: Awaitable[T]) -> T | None:
-    """What `work` returns; None when `stop` came first, and `work` is cancelled."""
+    """What `work` returns; None when `stop` came first: then `work` is cancelled, and ends in peace or raises."""
     working, stopping = asyncio.ensure_future(work), asyncio.create_task(stop.wait())
     await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
     if working.done():
         return working.result()
     working.cancel()
-    await asyncio.gather(working, return_exceptions=True)
-    return None
-
-
-@contextmanager
-def sole(home: Path) -> Iterator[None]:
-    """One supervisor per home folder, until the block ends or its process does.
-
-    Raises ConfigError when another has it, or when the folder cannot be made.
-    """
-    path = home.absolute() / LOCK
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = path.open("a+")
-    except OSError as error:
-        raise ConfigError(f"{path.parent}: cannot write here ({error.strerror}); choose another home folder") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            holder = lock.read().strip() or "unknown"
-            raise ConfigError(
-                f"{path.parent}: process {holder} runs this installation already; "
-                "end it first, or choose another home folder"
-            ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
+        await working
+    except asyncio.CancelledError:
+        pass  # as asked
+    return None

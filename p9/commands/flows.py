@@ -12,12 +12,12 @@ from p9 import options
 
 
 @click.group()
-@options.config
 def flows() -> None:
     """Scheduled backfills and structure."""
 
 
 @flows.command()
+@options.config
 def serve() -> None:
     """Run the schedule here until interrupted, with a Prefect server of its own unless one is configured."""
     import os
@@ -42,27 +42,41 @@ def serve() -> None:
 
 
 @flows.command()
+@options.config
 @click.option("--pool", required=True, help="Name of an existing Prefect work pool.")
 def deploy(pool: str) -> None:
     """Register the schedule at a work pool of the server that PREFECT_API_URL names."""
+    import os
+
     from configs.load import load
     from pipelines import prefect_env
 
     prefect_env.prepare(load().home)
+    url = os.environ.get("PREFECT_API_URL")
+    if url is None:
+        raise click.UsageError("no Prefect server: name one in PREFECT_API_URL, or run 'p9 flows server' here")
+    if not prefect_env.answers(url):
+        raise click.ClickException(f"no Prefect server answers at {url} (PREFECT_API_URL); start it first")
+    from prefect.deployments.runner import DeploymentApplyError
+
     from pipelines.deploy import deploy
 
-    for name in deploy(pool):
-        click.echo(f"{name} at pool {pool}")
+    try:
+        for name in deploy(pool):
+            click.echo(f"{name} at pool {pool}")
+    except DeploymentApplyError as error:
+        raise click.ClickException(f"{error} Make it with: prefect work-pool create {pool} --type process") from None
 
 
 @flows.command()
+@options.config
 def server() -> None:
     """Run only the Prefect server; flows of the same home started later use it and begin ten seconds sooner."""
     from configs.load import load
     from pipelines.server import local_server
 
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     with local_server(load().home) as url:
         click.echo(f"Prefect's server at {url}")

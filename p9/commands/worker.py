@@ -14,35 +14,32 @@ from p9 import options
 def worker(venue: str, instruments: tuple[str, ...]) -> None:
     """Follow one venue live: sockets to journal to engine to bus.
 
-    Ends on SIGINT or SIGTERM. Exit code 1 when the venue or the bus cannot be used.
+    Ends on SIGINT or SIGTERM. Exit code 1 when the venue or the bus cannot be used, or another worker writes this
+    venue's journal: workers that share a venue's instruments need a home each.
     """
     import asyncio
 
     from configs.load import load
     from p9.logs import setup
+    from p9.sole import sole
+    from p9.supervise import on_signals, unless
     from p9.wiring import worker_options
     from realtime.service import work
     from warehouse.clock import SystemClock
 
     setup()
     settings = load()
-    options = worker_options(settings, venue, list(instruments) or settings.instruments)
+    if unknown := [name for name in instruments if name not in settings.instruments]:
+        known = ", ".join(settings.instruments)
+        raise click.BadParameter(
+            f"{', '.join(unknown)}: not in the settings; known: {known}", param_hint="--instrument"
+        )
+    what = worker_options(settings, venue, list(instruments) or settings.instruments)
 
     async def main() -> None:
-        from p9.supervise import on_signals
-
         stop = asyncio.Event()
         on_signals(stop)
-        working = asyncio.create_task(work(options, SystemClock()))
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if not working.done():
-            working.cancel()
-        try:
-            await working
-        except asyncio.CancelledError:
-            if not stop.is_set():
-                raise
+        await unless(stop, work(what, SystemClock()))
 
-    asyncio.run(main())
+    with sole(what.journal / "worker.lock", "writes this journal already", "give this one a home of its own (P9_HOME)"):
+        asyncio.run(main())

@@ -15,6 +15,7 @@ import psutil
 import pytest
 import yaml
 
+from p9.sole import at_home
 from realtime.emulator.emulator import Emulator, Options
 from realtime.tape import read_segments
 from tests.kit.processes import left, run, start, wait_for
@@ -101,10 +102,8 @@ async def test_without_any_venue_it_says_why_and_where_to_go(tmp_path: Path) -> 
 
 
 async def test_one_installation_runs_once(tmp_path: Path) -> None:
-    from p9.supervise import sole
-
     home = tmp_path / "home"
-    with sole(home):
+    with at_home(home):
         code, words = await run(home, "up", environment=_configure(home, {"rest": "http://venue.invalid"}))
     assert code == 1
     assert f"process {os.getpid()} runs this installation already; end it first" in words
