@@ -140,15 +140,13 @@ class Installation:
         if (missing := await self.until_ready(60, stop)) and not stop.is_set():
             words = "\n".join(f"{name}: {self.supervisor.tail(name, 4)}" for name in missing)
             self._tell(FusionError(f"not ready after 60 s: {', '.join(missing)}\n{words}"), console, forgiving)
-        if not stop.is_set():
-            console.print("workers connected and journaling; backfilling history")
-        for name, arguments in (("backfill", ["backfill", "all"]), ("structure", ["structure"])):
-            if stop.is_set():
-                return
-            try:
-                await self.once(name, arguments, stop)
-            except FusionError as error:
-                self._tell(error, console, forgiving)
+        if stop.is_set():
+            return
+        console.print("workers connected and journaling; backfilling history")
+        try:
+            await self.once("backfill", ["backfill", "all", "structure"], stop)
+        except FusionError as error:
+            self._tell(error, console, forgiving)
         if not stop.is_set():
             console.print(f"history joined after {monotonic() - began:.0f} s")
 

@@ -35,7 +35,7 @@ def watch(pattern: str, as_json: bool, count: int | None, url: str | None) -> No
 
     from configs.load import load
     from p9.following import latest
-    from realtime.bus import client
+    from realtime.bus import absent, client
     from warehouse.errors import ConfigError
 
     address = url or load().bus_url
@@ -50,9 +50,8 @@ def watch(pattern: str, as_json: bool, count: int | None, url: str | None) -> No
         else:
             show(messages, count)
     except (redis.ConnectionError, redis.TimeoutError) as error:
-        raise ConfigError(
-            f"no bus at {address} ({error}). Start one with 'p9 up' or 'p9 demo', or name it with --bus."
-        ) from None
+        hint = "start one with 'p9 up' or 'p9 demo', or name it with --bus"
+        raise ConfigError(f"{absent(address, error)}; {hint}") from None
     except (KeyboardInterrupt, BrokenPipeError):
         return
 
