@@ -137,6 +137,17 @@ def test_the_interval_of_funding_is_asked_for_and_then_known_to_the_stream() -> 
     )
 
 
+def test_a_successor_knows_the_intervals_too() -> None:
+    wire = open_market(PERP)
+    wire.wait()
+    wire.answer(polls=True)
+    (_, heir) = sessions([PERP])
+    heir.connected(wire.market.at)
+    heir.adopt(wire.session.state())
+    (frame,) = [f for f in wire.connection.event(MARK, wire.market.at) if b"markPrice" in f]
+    assert [one.interval_us for one in heir.receive(frame, START) if isinstance(one, FundingRate)] == [4 * HOUR]
+
+
 def test_liquidations_come_once_a_second_the_latest_of_them() -> None:
     wire = open_market(PERP)
     wire.publish(liquidation(START))
@@ -147,7 +158,7 @@ def test_liquidations_come_once_a_second_the_latest_of_them() -> None:
     for frame in wire.connection.tick(wire.market.at):
         wire.take(wire.session.receive(frame, wire.market.at))
     told = [(one.price, one.liquidated_side, one.ts_event) for one in seen(wire, Liquidation)]
-    assert told == [(59_900.1, "long", START), (59_902.1, "short", START + 2 * 1 // 1000 * 1000)]
+    assert told == [(59_900.1, "long", START), (59_902.1, "short", START)]
     assert list(wire.connection.tick(wire.market.at + 5 * SECOND)) == []
 
 

@@ -235,9 +235,12 @@ class BinanceSession:
 
     def adopt(self, state: dict[str, object]) -> None:
         """Go on behind the last trade that a session in this state saw, where none has come here yet."""
-        for name, kept in msgspec.convert(state, SessionState).trades.items():
+        kept = msgspec.convert(state, SessionState)
+        for name, chain in kept.trades.items():
             if name in self._trades and not self._trades[name].moved:
-                self._trades[name].restore(kept)
+                self._trades[name].restore(chain)
+        for symbol, interval in kept.intervals.items():
+            self._polled.intervals.setdefault(symbol, interval)
 
     def _lost(self, cause: str, now: Micros) -> list[Output]:
         for chain in self._trades.values():
