@@ -10,8 +10,49 @@ import pytest
 
 from tests.unit.venues.binance_market import PERP, SPOT, START, ListedMarket, candle, rate, trade, update
 from warehouse.clock import HOUR, MINUTE, SECOND
+from warehouse.records import FundingRate, MarkPrice, OpenInterest, Ticker
 from warehouse.venues.base import EmulatedVenue
 from warehouse.venues.binance import emulated
+
+MARK = MarkPrice(
+    venue="binance",
+    instrument=PERP.instrument,
+    ts_event=START,
+    ts_recv=START,
+    mark_price=60_000.1,
+    index_price=60_010.25,
+)
+ACCRUING = FundingRate(
+    venue="binance",
+    instrument=PERP.instrument,
+    ts_event=START,
+    ts_recv=START,
+    funding_rate=0.0000125,
+    settled=False,
+    interval_us=4 * HOUR,
+    next_funding_at=START + HOUR,
+)
+INTEREST = OpenInterest(
+    venue="binance",
+    instrument=PERP.instrument,
+    ts_event=START,
+    ts_recv=START,
+    open_interest=80_000.125,
+    open_interest_quote=4.8e9,
+)
+TICKER = Ticker(
+    venue="binance",
+    instrument=PERP.instrument,
+    ts_event=START,
+    ts_recv=START,
+    last_price=60_000.5,
+    open=61_000.0,
+    high=61_500.5,
+    low=59_000.5,
+    volume=1234.567,
+    quote_volume=7.4e7,
+    trade_count=98_765,
+)
 
 
 def venue() -> tuple[ListedMarket, EmulatedVenue]:
@@ -41,6 +82,13 @@ def get(side: EmulatedVenue, path: str, at: int = START, /, **query: str) -> tup
         ("/fapi/v1/depth", {"symbol": "BTCUSDT", "limit": "7"}, -4021),
         ("/api/v3/aggTrades", {"symbol": "BTCUSDT", "fromId": "x"}, -1100),
         ("/api/v3/exchangeInfo", {"symbols": '["BTCUSDT","NOPE"]'}, -1121),
+        ("/fapi/v1/openInterest", {}, -1102),
+        ("/fapi/v1/premiumIndex", {"symbol": "NOPE"}, -1121),
+        ("/fapi/v1/indexPriceKlines", {"symbol": "BTCUSDT", "interval": "1m"}, -1102),
+        ("/fapi/v1/markPriceKlines", {"symbol": "BTCUSDT", "interval": "1m", "limit": "1501"}, -1130),
+        ("/futures/data/openInterestHist", {"symbol": "BTCUSDT", "period": "7m"}, -1120),
+        ("/futures/data/openInterestHist", {"symbol": "BTCUSDT", "period": "5m", "limit": "501"}, -1130),
+        ("/futures/data/openInterestHist", {"symbol": "BTCUSDT", "period": "5m", "startTime": "1"}, -1130),
     ],
 )
 def test_bad_requests_get_the_venues_code(path: str, query: dict[str, str], code: int) -> None:
@@ -84,6 +132,38 @@ def test_funding_has_a_limit_of_its_own() -> None:
     _, side = venue()
     replies = [get(side, "/fapi/v1/fundingRate", START, symbol="BTCUSDT")[0] for _ in range(501)]
     assert replies == [200] * 500 + [429]
+
+
+def test_statistics_cost_no_weight_and_have_a_limit_of_their_own() -> None:
+    _, side = venue()
+    path, query = "/futures/data/openInterestHist", {"symbol": "BTCUSDT", "period": "5m"}
+    replies = [side.rest("rest_perp", path, query, START) for _ in range(1001)]
+    assert [reply.status for reply in replies] == [200] * 1000 + [429]
+    assert {reply.headers["X-MBX-USED-WEIGHT-1M"] for reply in replies} == {"0"}
+    assert side.rest("rest_perp", path, query, START + 5 * MINUTE).status == 200
+
+
+def test_funding_intervals_are_counted_with_funding_rates() -> None:
+    _, side = venue()
+    for _ in range(250):
+        assert get(side, "/fapi/v1/fundingInfo")[0] == 200
+        assert get(side, "/fapi/v1/fundingRate", symbol="BTCUSDT")[0] == 200
+    assert get(side, "/fapi/v1/fundingInfo")[0] == 429
+
+
+def test_a_market_without_derivatives_answers_like_a_venue_in_trouble() -> None:
+    _, side = venue()
+    for path in ("/fapi/v1/premiumIndex", "/fapi/v1/openInterest", "/fapi/v1/ticker/24hr", "/fapi/v1/insuranceBalance"):
+        assert get(side, path, symbol="BTCUSDT")[0] == 503
+    assert get(side, "/fapi/v1/premiumIndex") == (200, [])
+
+
+@pytest.mark.parametrize(
+    ("base", "path"),
+    [("rest_spot", "/fapi/v1/openInterest"), ("rest_perp", "/sapi/v1/system/status"), ("rest_spot", "/x")],
+)
+def test_what_a_host_does_not_serve_is_not_found(base: str, path: str) -> None:
+    assert venue()[1].rest(base, path, {"symbol": "BTCUSDT"}, START).status == 404
 
 
 def test_sockets_speak_by_path_and_by_message() -> None:
@@ -130,7 +210,14 @@ def test_depth_ids_follow_each_markets_numbering() -> None:
 
 def test_ccxt_takes_it_for_binance(monkeypatch: pytest.MonkeyPatch) -> None:
     ccxt = pytest.importorskip("ccxt")
-    _, side = venue()
+    market, side = venue()
+    market.listed.marks, market.listed.funding_now = [MARK], [ACCRUING]
+    market.listed.tickers = [TICKER, msgspec.structs.replace(TICKER, instrument=SPOT.instrument)]
+    market.listed.open_interest_now = [INTEREST]
+    market.listed.open_interest = [
+        msgspec.structs.replace(INTEREST, ts_event=START - n * HOUR, period_us=HOUR) for n in range(9, 0, -1)
+    ]
+    market.listed.mark_candles = {"mark": market.all_candles, "index": market.all_candles}
     client = ccxt.binance({"enableRateLimit": False, "options": {"fetchMarkets": {"types": ["spot", "linear"]}}})
 
     def fetch(url: str, method: str = "GET", headers: object = None, body: object = None) -> object:
@@ -149,7 +236,27 @@ def test_ccxt_takes_it_for_binance(monkeypatch: pytest.MonkeyPatch) -> None:
     assert client.fetch_trades("BTC/USDT", limit=2)[-1]["id"] == "3599"
     assert client.fetch_order_book("BTC/USDT", 100)["bids"][0][0] == 60_000.0
     assert client.fetch_funding_rate_history("BTC/USDT:USDT", limit=3)[-1]["fundingRate"] == 0.0001
+    perp = "BTC/USDT:USDT"
+    assert client.fetch_funding_rate(perp)["markPrice"] == 60_000.1
+    assert client.fetch_funding_rate(perp)["indexPrice"] == 60_010.25
+    assert client.fetch_funding_intervals([perp])[perp]["interval"] == "4h"
+    assert client.fetch_open_interest(perp)["openInterestAmount"] == 80_000.125
+    assert [row["openInterestValue"] for row in client.fetch_open_interest_history(perp, "1h", limit=3)] == [4.8e9] * 3
+    assert [client.fetch_ticker(name)["baseVolume"] for name in (perp, "BTC/USDT")] == [1234.567] * 2
+    assert len(client.fetch_mark_ohlcv(perp, "1m", limit=5)) == len(client.fetch_index_ohlcv(perp, "1m", limit=5)) == 5
+    assert client.fetch_status()["status"] == "ok"
     names = ("Klines", "AggTrades", "ExchangeInfo", "Depth", "Time", "HistoricalTrades")
     for prefix in ("publicGet", "fapiPublicGet"):
         assert all(hasattr(client, prefix + name) for name in names)
     assert hasattr(client, "fapiPublicGetFundingRate")
+    for name in (
+        "PremiumIndex",
+        "OpenInterest",
+        "InsuranceBalance",
+        "FundingInfo",
+        "MarkPriceKlines",
+        "IndexPriceKlines",
+    ):
+        assert hasattr(client, f"fapiPublicGet{name}")
+    assert hasattr(client, "fapiDataGetOpenInterestHist")
+    assert hasattr(client, "sapiGetSystemStatus")
