@@ -24,6 +24,12 @@ Market = Literal["spot", "perp"]
 TIMEFRAMES: tuple[str, ...] = ("1d", "12h", "6h", "4h", "2h", "1h", "30m", "15m", "5m", "3m", "1m")
 """The eleven timeframes, largest first. All divide a UTC day."""
 
+SLACK = 1e-4
+"""How far from a whole number of steps a number may lie, in steps: a venue's text is on the grid or well off it."""
+
+ROUNDING = 4.0 * 2.0**-53
+"""And how much more of itself: reading the text, the inverse of the step and their product are each rounded once."""
+
 _UNIT = {"m": 60, "h": 3600, "d": 86_400}
 
 
@@ -152,7 +158,7 @@ class Grid:
         if not 0.5 < scaled < 1e15:
             raise ValueError(f"price {price!r} is not a positive finite number")
         whole = round(scaled)
-        if abs(scaled - whole) > 1e-4:
+        if abs(scaled - whole) > SLACK + scaled * ROUNDING:
             raise ValueError(f"price {price!r} is not a multiple of the tick {self.tick!r}")
         return whole
 
@@ -162,7 +168,7 @@ class Grid:
         if not 0.0 <= scaled < 1e15:
             raise ValueError(f"size {wire_size!r} is not a finite number of at least zero")
         whole = round(scaled)
-        if abs(scaled - whole) > 1e-4:
+        if abs(scaled - whole) > SLACK + scaled * ROUNDING:
             raise ValueError(f"size {wire_size!r} is not a multiple of the lot {self.lot!r}")
         return whole
 

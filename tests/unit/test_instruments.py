@@ -37,6 +37,13 @@ def test_a_size_off_the_grid_is_refused(size: float) -> None:
         Grid("0.1", "0.001").lots(size)
 
 
+@given(st.integers(1, 10**15 - 1), st.integers(0, 12))
+def test_sizes_of_millions_in_lots_of_a_millionth_are_on_the_grid(lots: int, places: int) -> None:
+    grid = Grid("0.0001", f"{10**-places:.{places}f}")
+    text = f"{lots // 10**places}.{lots % 10**places:0{places}d}" if places else str(lots)
+    assert grid.lots(float(text)) == lots
+
+
 def test_instrument_names_go_both_ways() -> None:
     for name in ("BTC-USDT", "BTC-USDT-PERP"):
         assert Listing.parse("okx", name).instrument == name
