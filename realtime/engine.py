@@ -128,14 +128,15 @@ class Engine:
         """The engine that wrote this checkpoint, ready for the segment's first entry.
 
         A converted recording's checkpoint knows the sessions only: the rest begins empty, in epoch 1. Raises
-        JournalError for the checkpoint of another release.
+        JournalError for the checkpoint of another release: one of another version, or that lacks what this one keeps.
         """
         mark = msgspec.json.decode(checkpoint, type=Mark)
+        foreign = (
+            f"{header.venue}: the segment from {header.first_seq} begins with a checkpoint of another release (version "
+            f"{mark.version}, this one reads {STATE_VERSION}); use the release that wrote it"
+        )
         if mark.version != STATE_VERSION:
-            raise JournalError(
-                f"{header.venue}: the segment from {header.first_seq} begins with a checkpoint of version "
-                f"{mark.version}, this program reads {STATE_VERSION}; use the release that wrote it"
-            )
+            raise JournalError(foreign)
         state = msgspec.json.decode(checkpoint)
         engine = cls(
             header.venue,
@@ -145,7 +146,10 @@ class Engine:
             Dialect(streams=header.streams, at=header.dialect_at),
             epoch=mark.epoch,
         )
-        engine._load(state)
+        try:
+            engine._load(state)
+        except (LookupError, TypeError, ValueError) as error:
+            raise JournalError(f"{foreign}: {error!r}") from None
         return engine
 
     def checkpoint(self) -> bytes:

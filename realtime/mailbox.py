@@ -31,7 +31,7 @@ class Mailbox:
         self._accept = accept
         self._seen: dict[str, bytes] = {}
 
-    async def epoch(self, least: int, *, fresh: bool) -> int:
+    async def epoch(self, least: int, fresh: bool) -> int:
         """The epoch to begin with, at least `least`, remembered on the bus: greater than any before when `fresh`.
 
         So a worker whose journal was lost does not give numbers that consumers and streams have seen already. Raises

@@ -11,27 +11,25 @@ replayed.
 from __future__ import annotations
 
 import asyncio
-import platform
-import secrets
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 import structlog
 
+from realtime.config import EngineConfig
 from realtime.connections import Connections
-from realtime.engine import Engine, EngineConfig, Mark
 from realtime.feed import Rest
+from realtime.journaled import Epoch, Journaled, Work
 from realtime.mailbox import Mailbox
-from realtime.message import record_name
+from realtime.message import Message, record_name
 from realtime.sinks.base import receipt
 from realtime.sinks.redis import RedisSink
-from realtime.tape import Writer, end_of, read_segments, segments, taken
 from warehouse.clock import MINUTE, Clock, Micros, monotonic
 from warehouse.errors import ConfigError, FusionError, JournalError
 from warehouse.instruments import Rules
-from warehouse.journal import Entry, Header, Kind, Segment
+from warehouse.journal import Entry, Kind
 from warehouse.records import Disconnected, Undecodable, VenueNotice
 from warehouse.venues import history, venue
 from warehouse.venues.base import TODAY, Dialect, Fetch
@@ -71,7 +69,6 @@ class Worker:
         self.rest = Rest(options.endpoints.__getitem__, self.accept, clock)
         self.connections = Connections(self.accept, self.rest, options.transport, self._failed)
         self.undecodable = 0
-        self.counted_from = 0
         self._block: list[Entry] = []
         self._scheduled = False
         self._ended: asyncio.Future[None] | None = None
@@ -92,8 +89,7 @@ class Worker:
         if not entries or self._ended is None or self._ended.done():
             return
         try:
-            first = self.writer.append(entries)
-            produced = self.engine.run(first, entries)
+            produced = self.journal.run(entries)
             self.sink.put(produced.messages)
         except FusionError as error:
             self._failed(error)
@@ -126,7 +122,8 @@ class Worker:
             dialect, rules = await self._discover()
             await self.sink.start()
             mailbox = Mailbox(self.options.bus_url, self.options.venue, list(rules), self.accept)
-            await self._recover(dialect, rules, mailbox)
+            ordered = [rules[name] for name in self.options.instruments if name in rules]
+            await self._open(ordered, dialect, mailbox.epoch)
             bases = self.options.endpoints
             for name, session in self.engine.sessions.items():
                 url = bases[session.base] + session.path
@@ -188,78 +185,29 @@ class Worker:
             found: Found = done.value
             return found
 
-    async def _recover(self, dialect: Dialect, rules: dict[str, Rules], mailbox: Mailbox) -> None:
-        """Continue from the journal: last checkpoint, then its entries; else start anew. Opens a segment in either
-        case.
-
-        A segment's rules are those by which its checkpoint was made; what the venue lists now is its first entry.
-        """
+    async def _open(self, rules: list[Rules], dialect: Dialect, epoch: Epoch) -> None:
+        """Go on from the journal, or begin one. Today's rules are the first thing that is written."""
         options = self.options
-        ordered = [rules[name] for name in options.instruments if name in rules]
-        files = segments(options.journal)
-        self._identity = (secrets.token_hex(8), secrets.token_hex(8), dialect)
-        follows, least, kept = 1, 1, None
-        if files:
-            segment, follows, _ = end_of(files[-1])
-            least = msgspec.json.decode(segment.checkpoint, type=Mark).epoch + 1
-            kept = await self._catch_up(files[-1], segment, dialect, [rule.instrument for rule in ordered])
-        next_seq = max(follows, taken(options.journal, self._identity[0]) + 1)
-        epoch = await mailbox.epoch(least, fresh=kept is None)
-        header = self._header(next_seq, ordered if kept is None else kept.rules, follows)
-        if kept is None:
-            self.engine = Engine(options.venue, options.realm, ordered, options.engine, dialect, epoch=epoch)
-        else:
-            self.engine = Engine.restore(header, kept.checkpoint())
-        self.counted_from = self.counted_from or next_seq
-        self.writer = Writer(options.journal, header, self.engine.checkpoint())
-        log.info("journal_open", venue=options.venue, warm=kept is not None, next_seq=next_seq, epoch=self.engine.epoch)
-        if kept is not None:
+        work = Work(
+            venue=options.venue,
+            realm=options.realm,
+            folder=options.journal,
+            config=options.engine,
+            rules=rules,
+            dialect=dialect,
+        )
+        self.journal = await Journaled.open(work, self.clock, self._resend, epoch)
+        self.engine, self.writer = self.journal.engine, self.journal.writer
+        if self.journal.warm:
             for name in self.engine.sessions:
                 self.accept(name, Kind.DISCONNECTED, b"worker restarted")
-        self.accept("", Kind.RULES, msgspec.msgpack.encode(ordered))
+        self.accept("", Kind.RULES, msgspec.msgpack.encode(rules))
 
-    async def _catch_up(self, path: Path, segment: Segment, dialect: Dialect, names: list[str]) -> Engine | None:
-        """The engine as it was at the journal's end, with everything made since this segment's beginning sent again.
-
-        None when this process cannot go on from there: other instruments, streams or release. Then a new epoch begins.
-        """
-        options, header = self.options, segment.header
-        if header.realm != options.realm:
-            raise ConfigError(f"{options.journal}: this journal is {header.realm!r}, the process {options.realm!r}")
-        self._identity = (header.journal_id, self._identity[1], dialect)
-        try:
-            engine = Engine.restore(header, segment.checkpoint)
-        except JournalError as error:
-            log.warning("cold_start", venue=options.venue, why=str(error))
-            return None
-        self.counted_from = header.first_seq
-        for _, entries in read_segments(path):
-            for seq, entry in entries:
-                self.sink.put(engine.run(seq, [entry]).messages)
-                if self.sink.congested:
-                    await self.sink.settled(PATIENCE_S)
-        # A segment's messages are not made again once the next one has begun.
-        await self.sink.settled(PATIENCE_S)
-        same = header.streams == dialect.streams and [rule.instrument for rule in header.rules] == names
-        return engine if same and EngineConfig.parse(header.config).timeframes == options.engine.timeframes else None
-
-    def _header(self, first_seq: int, rules: list[Rules], follows: int) -> Header:
-        journal_id, run_id, dialect = self._identity
-        return Header(
-            journal_id=journal_id,
-            run_id=run_id,
-            realm=self.options.realm,
-            venue=self.options.venue,
-            first_seq=first_seq,
-            follows=follows,
-            created=self.clock.now(),
-            rules=rules,
-            config=self.options.engine.text(),
-            config_digest=self.options.engine.digest(),
-            platform=f"{platform.python_implementation()} {platform.python_version()} {platform.system()}",
-            streams=dialect.streams,
-            dialect_at=dialect.at,
-        )
+    async def _resend(self, messages: Sequence[Message]) -> None:
+        """What a journal gives again may be much: wait while the bus has too much of it, and at the end for all."""
+        self.sink.put(messages)
+        if self.sink.congested or not messages:
+            await self.sink.settled(PATIENCE_S)
 
     async def _ticks(self) -> None:
         """A TICK entry at each 100 ms of the UTC grid; congestion pauses reading from the venue."""
@@ -280,8 +228,7 @@ class Worker:
             await asyncio.to_thread(writer.sync)
             full = max((self.clock.now() - writer.opened_at) / options.rotate_us, writer.size / options.rotate_bytes)
             if full > 2 or (full > 1 and not receipt(self.sink.accounts).outstanding):
-                at = writer.next_seq
-                writer.rotate(self._header(at, self.engine.rules, at), self.engine.checkpoint())
+                self.journal.rotate()
 
     def report(self) -> dict[str, object]:
         """What this process says of itself, for the board."""
@@ -303,7 +250,7 @@ class Worker:
             "up_s": round(monotonic() - self._started, 1),
             "journal_id": self.writer.header.journal_id,
             "run_id": self.writer.header.run_id,
-            "counted_from": self.counted_from,
+            "counted_from": self.journal.counted_from,
             "next_seq": self.writer.next_seq,
             "produced": produced,
             "connections": {
