@@ -219,6 +219,7 @@ class Engine:
                 self._tick(entry.ts_recv, messages)
             else:
                 self._rare(entry, produced)
+                sessions = self._decoding.sessions  # new rules make new ones
         return produced
 
     def _rare(self, entry: Entry, produced: Produced) -> None:
