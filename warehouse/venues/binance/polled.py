@@ -2,7 +2,7 @@
 
 Futures: mark price with the accruing rate, open interest (there is no stream), the insurance fund, funding intervals,
 and the states of contracts, whose stream tells changes only. Spot: states of symbols and of the venue. In weight that
-is 11 a minute and perpetual, and 5 more, of 2400; and 21 a minute of spot's 6000.
+is 10 a minute and perpetual, and little more, of 2400; and 21 a minute of spot's 6000.
 """
 
 from __future__ import annotations
