@@ -46,6 +46,17 @@ import click
 @click.option(
     "--truth", type=click.Path(dir_okay=False, path_type=Path), help="Log every live trade of a seeded market here."
 )
+@click.option(
+    "--faults",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A plan of what goes wrong, YAML or JSON.",
+)
+@click.option(
+    "--fault-log",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Log each fault here as JSON lines [default: beside the plan, `.injected.jsonl`].",
+)
+@click.option("--list-faults", is_flag=True, help="Say what can go wrong, where and with which parameters, and end.")
 def emulate(
     seed: int,
     tapes: tuple[Path, ...],
@@ -58,18 +69,33 @@ def emulate(
     preroll: float,
     patience: float,
     truth: Path | None,
+    faults: Path | None,
+    fault_log: Path | None,
+    list_faults: bool,
 ) -> None:
     """Serve the venues' REST and WebSocket protocols on loopback until interrupted.
 
     \b
     p9 emulate --seed 7 --endpoints endpoints.json
     p9 emulate --tape journal/binance --history recordings/binance/spot
+    p9 emulate --seed 7 --faults plan.yaml --fault-log injected.jsonl
     """
     import asyncio
 
+    import msgspec
+
     from realtime.emulator.emulator import Options, serve
+    from realtime.emulator.faults.kinds import KINDS
+    from realtime.emulator.faults.plan import Plan
     from warehouse.errors import FusionError
 
+    if list_faults:
+        for kind in KINDS.values():
+            parameters = ", ".join(f"{name}={value:g}" for name, value in kind.defaults.items())
+            click.echo(f"{kind.name} ({', '.join(kind.venues)}; {parameters})\n    {kind.doc}")
+        return
+    if fault_log is None and faults is not None:
+        fault_log = faults.with_suffix(".injected.jsonl")
     options = Options(
         seed=seed,
         tapes=tapes,
@@ -81,8 +107,11 @@ def emulate(
         preroll_us=round(preroll * 1e6),
         patience_us=round(patience * 1e6),
         truth=truth,
+        fault_log=fault_log,
     )
     try:
+        if faults is not None:
+            options = msgspec.structs.replace(options, faults=Plan.read(faults))
         asyncio.run(serve(options, endpoints, click.echo))
     except FusionError as error:
         raise click.ClickException(str(error)) from None

@@ -47,6 +47,12 @@ class Bar(NamedTuple):
             buy_lots * busy,
         )
 
+    def finer(self, factor: int) -> Bar:
+        """This bar in ticks that are `factor` times finer."""
+        open_, high, low, close, lots, tick_lots, trades, buy_lots = self
+        prices = (open_ * factor, high * factor, low * factor, close * factor)
+        return Bar(*prices, lots, tick_lots * factor, trades, buy_lots)
+
 
 def merged(bars: Iterable[Bar]) -> Bar:
     """Consecutive bars as one. Raises ValueError when there is none."""

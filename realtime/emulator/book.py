@@ -60,6 +60,15 @@ class IntegerBook:
             del keys[bisect_left(keys, key)]
         return there
 
+    def refine(self, factor: int) -> None:
+        """Ticks become `factor` times finer: every key is multiplied."""
+        for keys, lots, changed in zip(self.keys, self.lots, self.changed, strict=True):
+            keys[:] = [key * factor for key in keys]
+            for held in (lots, changed):
+                moved = {key * factor: value for key, value in held.items()}
+                held.clear()
+                held.update(moved)  # type: ignore[arg-type]  # lots keep lots, touched keep None
+
     def _touch(self, side: int, key: int) -> None:
         self.changed[side][key] = None
         self.events += 1

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 
 import msgspec
 import structlog
 
+from realtime.emulator.faults.desk import Desk, FaultLog
+from realtime.emulator.faults.kinds import KINDS
+from realtime.emulator.faults.markets import changes, skew
+from realtime.emulator.faults.parts import Fault
+from realtime.emulator.faults.plan import Plan, completed
+from realtime.emulator.listings import listings
 from realtime.emulator.seeded import Seeded, Terms, remembered
-from realtime.emulator.server import Passage, VenueServer, unhindered
+from realtime.emulator.server import VenueServer
 from realtime.emulator.source import Source
 from realtime.emulator.tape import Recorded, Tape
 from realtime.emulator.truth import Truth
@@ -42,6 +48,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     start a seeded market serves trades.
     A tape's clock begins `preroll_us` before the tape, and its frames flow when all its streams are subscribed, at the
     latest `patience_us` after the tape's first frame. `truth` is a file for every live trade of a seeded market.
+    `faults` is what goes wrong (an empty plan: what `Emulator.inject` makes), `fault_log` a file for what did.
     """
 
     seed: int = 1
@@ -54,13 +61,15 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     preroll_us: Micros = 0
     patience_us: Micros = 60 * SECOND
     truth: Path | None = None
+    faults: Plan | None = None
+    fault_log: Path | None = None
     clock_offset_us: Micros | None = None
 
 
 class Emulator:
     """Opens the venues on entry, closes them on exit. `endpoints` is `{venue: {base: URL}}`."""
 
-    def __init__(self, options: Options, passage: Passage = unhindered) -> None:
+    def __init__(self, options: Options) -> None:
         if not 0.1 <= options.rate <= 10_000:
             raise ConfigError(f"rate {options.rate:g}: must be between 0.1 and 10000 events a second")
         if options.lookback_us < MINUTE or options.lookback_us % MINUTE:
@@ -69,7 +78,9 @@ class Emulator:
             if name not in VENUES:
                 raise ConfigError(f"unknown venue {name!r}; known: {', '.join(VENUES)}")
         self._options = options
-        self._passage = passage
+        self._faults: list[Fault] = []
+        self._desks: dict[str, Desk] = {}
+        self.fault_log = FaultLog(options.fault_log)
         self._truth = Truth(options.truth) if options.truth is not None else None
         self.clock = SystemClock(options.clock_offset_us)
         self.source: Source = self._tape() if options.tapes else self._seeded()
@@ -83,24 +94,45 @@ class Emulator:
             rate=options.rate,
             lookback_us=options.lookback_us,
             t0=self.clock.now() // MINUTE * MINUTE,
+            begun=-(-self.clock.now() // SECOND) * SECOND,
         )
         market = remembered(options.folder, wanted)
-        return Seeded(self.clock, self.clock.offset_us, options.venues, market, self._truth)
+        names = [listing.instrument for listing in listings(options.venues[0])] if options.venues else []
+        self._plan(options.venues, names)
+        return Seeded(
+            self.clock,
+            self.clock.offset_us,
+            options.venues,
+            market,
+            self._truth,
+            changes(self._faults, market.begun or market.t0, names),
+            {venue: skew(self._faults, venue) for venue in options.venues},
+        )
+
+    def _plan(self, venues: Sequence[str], instruments: Sequence[str], tape: bool = False) -> None:
+        """Draw what goes wrong; without a plan nobody asks."""
+        plan = self._options.faults
+        if plan is not None:
+            self._faults = plan.drawn(venues, instruments, tape)
+            self._desks = {venue: Desk(venue, self._faults, plan.seed, self.fault_log) for venue in venues}
 
     def _tape(self) -> Source:
         options = self._options
         tape = Tape.read(options.tapes, options.venues, options.history)
         self.clock = SystemClock(tape.start - options.preroll_us - SystemClock(0).now())
+        rules = [rule for reel in tape.reels for rule in reel.header.rules]
+        self._plan(tape.venues, list(dict.fromkeys(rule.instrument for rule in rules)), tape=True)
         return Recorded(self.clock, self.clock.offset_us, tape, options.patience_us)
 
     async def __aenter__(self) -> Emulator:
         await asyncio.to_thread(self.source.open)
         try:
             for venue in self.source.venues:
-                server = VenueServer(
-                    venue, self.source.view(venue), self.source.about(venue), self.clock, self._passage
-                )
+                clock, desk = self.source.clock(venue), self._desks.get(venue)
+                server = VenueServer(venue, self.source.view(venue), self.source.about(venue), clock, desk)
                 self.servers[venue] = server
+                if desk is not None:
+                    desk.start(self.source.begun, server.tools())
                 await server.start()
         except BaseException:
             await self._close()
@@ -119,6 +151,9 @@ class Emulator:
             self._pump.cancel()
             await asyncio.wait((self._pump,))
         await asyncio.gather(*(server.close() for server in self.servers.values()))
+        for venue, desk in self._desks.items():
+            desk.close(self.source.clock(venue).now())
+        self.fault_log.close()
         if self._truth is not None:
             self._truth.close()
         if self._pump is not None and not self._pump.cancelled():
@@ -138,6 +173,26 @@ class Emulator:
     def dialects(self) -> dict[str, Dialect]:
         """The dialect of each venue."""
         return {venue: self.source.about(venue).dialect for venue in self.source.venues}
+
+    def inject(self, fault: Fault) -> str:
+        """Let something go wrong now, whatever `at` and `after` say; returns its id in the log. Needs a plan in the
+        options, if an empty one. Raises ConfigError for what cannot happen, or not at this time any more.
+        """
+        desk = self._desks.get(fault.venue)
+        if desk is None:
+            raise ConfigError(f"{fault.venue}: no faults here; give the emulator a plan, if an empty one")
+        venue = self.source.view(fault.venue)
+        name = fault.id or f"{len(self.fault_log.entries) + 1:03d}-{fault.kind}-{fault.venue}"
+        whole = completed(
+            msgspec.structs.replace(fault, id=name),
+            self.source.venues,
+            [rule.instrument for rule in venue.rules()],
+            bool(self._options.tapes),
+        )
+        if KINDS[fault.kind].needs_plan:
+            raise ConfigError(f"fault {name}: {fault.kind} must be planned before the market begins")
+        desk.inject(whole, self.source.clock(fault.venue).now())
+        return name
 
     def write_endpoints(self, path: Path) -> None:
         """Write where everything is, whole or not at all, as JSON.
@@ -170,12 +225,15 @@ class Emulator:
                 warming.result()
                 warming = None
             now = self.clock.now()
+            times = {venue: self.source.clock(venue).now() for venue in self.servers}
+            for venue, server in self.servers.items():
+                server.turn(times[venue])
             for venue, happened in self.source.advance(now):
-                self.servers[venue].event(happened, now)
+                self.servers[venue].event(happened, times[venue])
             if now >= next_tick:
                 next_tick = now + TICK
                 for venue, server in self.servers.items():
-                    server.tick(now)
+                    server.tick(times[venue])
                     self.source.subscribed(venue, server.streams)
                 if warming is None and (work := self.source.cold()) is not None:
                     warming = asyncio.get_running_loop().run_in_executor(None, work)

@@ -64,7 +64,7 @@ class Flow:
         self.times, self.ticks, self.signed_lots = array("q"), array("q"), array("q")
         self._random = Random(f"{key}:flow")
         self.fair = fair
-        self._gap = SECOND / rate
+        self._gap = self._usual_gap = SECOND / rate
         self._event_ids = event_ids
         self._trade, self._candle = trade, candle
         self._trade_lots = trade_lots
@@ -105,6 +105,26 @@ class Flow:
 
     def _resting(self) -> int:
         return 1 + int(self._random.expovariate(1.0) * 6 * self._trade_lots)
+
+    def hurry(self, factor: float) -> None:
+        """Live at `factor` times the usual rate from now on."""
+        self._gap = self._usual_gap / factor
+
+    def refine(self, factor: int, rules: Rules) -> None:
+        """The tick becomes `factor` times finer, as `rules` say; what has happened is told in the new ticks."""
+        fair = self.fair
+        self.fair = lambda at: fair(at) * factor
+        self.rules, self.grid = rules, rules.grid
+        self._near *= factor
+        self._spacing *= factor
+        self.ticks = array("q", (ticks * factor for ticks in self.ticks))
+        self.bars = [bar.finer(factor) for bar in self.bars]
+        self.book.refine(factor)
+        bids, asks = ({key * factor: lots for key, lots in side.items()} for side in self.shown)
+        self.shown = bids, asks
+        self._top = self.book.top()
+        if self._forced is not None:
+            self._forced.refine(rules)
 
     @property
     def due(self) -> float:

@@ -41,6 +41,10 @@ class Forced:
         self._sampled = rules.venue in SAMPLED
         self._fill_priced = rules.venue in FILL_PRICED
 
+    def refine(self, rules: Rules) -> None:
+        """The instrument has a finer tick from now on."""
+        self._rules, self._grid = rules, rules.grid
+
     def orders(self, minute: int) -> list[Order]:
         """What comes within a minute since EPOCH, in order, no two at once."""
         random = Random(f"{self._key}:forced:{minute}")

@@ -99,6 +99,9 @@ FILL_PRICED = ("binance",)
 LIVE = {"binance": "TRADING", "bybit": "Trading", "okx": "live"}
 """How a venue says that an instrument is trading."""
 
+ENDED = {"binance": "SETTLING", "bybit": "Closed", "okx": "expired"}
+"""How a venue says that an instrument is traded no more."""
+
 ISOLATED: dict[str, Callable[[list[str]], dict[str, str]]] = {
     "binance": lambda symbols: {name: name for name in symbols if name.startswith("BTC")},
     "bybit": lambda symbols: {name: name for name in symbols if name.startswith(("BTC", "ETH"))},

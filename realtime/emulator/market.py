@@ -8,32 +8,28 @@ a request for those gets what a venue gives for trades too old: nothing.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from decimal import Decimal
 from hashlib import sha256
 from heapq import merge
-from typing import Literal
 
 import msgspec
 
 from realtime.emulator.bars import Bar, Bars, merged, minute_of, start_of
+from realtime.emulator.changes import Change
 from realtime.emulator.derivatives import Derivatives
-from realtime.emulator.flow import MARKET, Flow
+from realtime.emulator.flow import MARKET, NEVER, Flow
 from realtime.emulator.forced import Forced
-from realtime.emulator.listings import EPOCH, EVENT_IDS, NAMES, listings, rules
+from realtime.emulator.listings import EPOCH, EVENT_IDS, NAMES, rules
 from realtime.emulator.path import TILE, Path
-from realtime.emulator.states import Insurance, trading
+from realtime.emulator.states import state_of
 from realtime.emulator.zone import Print, Zone, between
-from warehouse.clock import MINUTE, SECOND, Clock, Micros
-from warehouse.instruments import Listing, Rules, timeframe_us
+from warehouse.clock import MINUTE, SECOND, Micros
+from warehouse.instruments import Listing, timeframe_us
 from warehouse.records import (
-    BookUpdate,
     Candle,
-    FundingRate,
     InstrumentStatus,
-    InsuranceFund,
     Liquidation,
-    MarkPrice,
-    OpenInterest,
     Record,
     Ticker,
     Trade,
@@ -80,28 +76,74 @@ class Market:
             Forced(self._bars.key, self.rules, self._bars.trade_lots) if perpetual else None,
         )
         self._next_statement = t0 + SECOND
+        self._changes: list[Change] = []
+        self._finer = 1
+        self.ended = self.removed = False
         self._day: tuple[int, Bar] | None = None
         self._long: dict[tuple[int, int], Bar] = {}
 
     @property
     def due(self) -> float:
         """When this instrument has something to say next."""
-        return min(self.flow.due, self._next_statement)
+        return min(self._next_statement, NEVER if self.ended else self.flow.due)
+
+    def plan(self, changes: Iterable[Change]) -> None:
+        """Changes that are to come, at whole seconds."""
+        self._changes = sorted([*self._changes, *changes], key=_at)
 
     def advance(self, to: Micros) -> list[Record]:
         """All that is said up to and including `to`, in order: the flow, and what is stated each whole second."""
         said: list[Record] = []
         while self._next_statement <= to:
-            said += self.flow.advance(self._next_statement)
-            said += self._statements(self._next_statement)
+            at = self._next_statement
             self._next_statement += SECOND
-        said += self.flow.advance(to)
+            said += self._flow(at)
+            said += self._changed(at)
+            if not self.ended:
+                said += self._statements(at)
+        said += self._flow(to)
         return said
 
     def relive(self, to: Micros) -> None:
         """`advance` for a past that nobody needs told."""
-        self.flow.relive(to)
+        for at in [change.at for change in self._changes if change.at <= to]:
+            if not self.ended:
+                self.flow.relive(at)
+            self._changed(at)
+        if not self.ended:
+            self.flow.relive(to)
         self._next_statement = (to // SECOND + 1) * SECOND
+
+    def _flow(self, to: Micros) -> list[Record]:
+        return [] if self.ended else self.flow.advance(to)
+
+    def _changed(self, at: Micros) -> list[Record]:
+        """Make the changes of this second; tell the state of trading where it is another one, or the rules are."""
+        due = [change for change in self._changes if change.at <= at]
+        self._changes = self._changes[len(due) :]
+        told = False
+        for change in due:
+            told = told or change.what in ("announce", "delist", "refine")
+            if change.what == "hurry":
+                self.flow.hurry(change.factor)
+            elif change.what == "refine":
+                self._refine(int(change.factor), at)
+            elif change.what == "remove":
+                self.removed = True
+            else:
+                self.ended = change.what == "delist"
+                state = "delisted" if self.ended else "trading"
+                self.rules = msgspec.structs.replace(self.rules, status=state, delisting_at=change.until)
+        return [self.status()] if told else []
+
+    def _refine(self, factor: int, at: Micros) -> None:
+        """Ticks become `factor` times finer, here and in the history before."""
+        tick = format((Decimal(self.rules.tick) / factor).normalize(), "f")
+        self.rules = msgspec.structs.replace(self.rules, tick=tick, valid_from=at)
+        self._grid = self.rules.grid
+        self._finer *= factor
+        self._day = None
+        self.flow.refine(factor, self.rules)
 
     def _statements(self, at: Micros) -> Iterable[Record]:
         """Mark price and ticker each second, open interest each three, funding each thirty. The ticker waits until
@@ -183,11 +225,11 @@ class Market:
         """The bar of `minutes` beginning at `minute`; the open one as far as it has come."""
         if minute + minutes <= self.zone.first:
             if minutes <= TILE:
-                return self._bars.bar(minute, minutes)
+                return self._past(self._bars.bar(minute, minutes))
             found = self._long.get((minute, minutes))
             if found is None:
                 found = self._long[minute, minutes] = self._bars.bar(minute, minutes)
-            return found
+            return self._past(found)
         last = self._end + len(self.flow.bars)
         parts = [self._minute(part) for part in range(minute, min(minute + minutes, last))]
         # A minute without trades says nothing about the price of a longer bar.
@@ -195,10 +237,19 @@ class Market:
 
     def _minute(self, minute: int) -> Bar:
         if minute < self.zone.first:
-            return self._bars.bar(minute, 1)
+            return self._past(self._bars.bar(minute, 1))
         if minute < self._end:
-            return self.zone.bar(minute)
+            return self._past(self.zone.bar(minute))
         return self.flow.bars[minute - self._end]
+
+    def _past(self, bar: Bar) -> Bar:
+        """A bar of the history in today's ticks."""
+        return bar if self._finer == 1 else bar.finer(self._finer)
+
+    def _prints(self, minute: int) -> list[Print]:
+        """The trades of a minute of the zone in today's ticks."""
+        prints, finer = self.zone.prints(minute), self._finer
+        return prints if finer == 1 else [print_._replace(ticks=print_.ticks * finer) for print_ in prints]
 
     def candles(self, timeframe: str, start: Micros, end: Micros, limit: int, newest: bool) -> list[Candle]:
         """See `MarketView.candles`. Raises Cold."""
@@ -231,7 +282,7 @@ class Market:
         for minute in reversed(minutes) if newest else minutes:
             if len(found) >= enough:
                 break
-            held = between(self.zone.prints(minute), start, end)
+            held = between(self._prints(minute), start, end)
             found = held + found if newest else found + held
         if newest:
             found += self._live(max(low, high - limit), high)
@@ -252,7 +303,7 @@ class Market:
         seq = max(from_seq, zone.first_id)
         if seq <= zone.last_id:
             for minute in range(zone.minute_of(seq), zone.end):
-                found += [print_ for print_ in zone.prints(minute) if print_.seq >= seq]
+                found += [print_ for print_ in self._prints(minute) if print_.seq >= seq]
                 if len(found) >= limit:
                     break
         low = max(0, seq - self.flow.first_seq)
@@ -307,94 +358,12 @@ class Market:
 
     def status(self) -> InstrumentStatus:
         """The state of trading now."""
-        return trading(self.rules, self.flow.at)
+        return state_of(self.rules, self.flow.at)
+
+
+def _at(change: Change) -> Micros:
+    return change.at
 
 
 def _ts_event(record: Record) -> Micros:
     return record.ts_event
-
-
-class SeededView:
-    """All instruments of one venue as a `MarketView`. Candle, trade and ticker calls raise `Cold` before history is
-    made.
-    """
-
-    def __init__(
-        self, venue: str, seed: int, paths: dict[str, Path], clock: Clock, t0: Micros, lookback: Micros, rate: float
-    ) -> None:
-        self._clock = clock
-        self.markets = {
-            listing.instrument: Market(seed, listing, paths[listing.base], t0, lookback, rate)
-            for listing in listings(venue)
-        }
-        self._insurance = Insurance(seed, venue, list(self.rules()))
-
-    def now(self) -> Micros:
-        return self._clock.now()
-
-    def rules(self) -> Sequence[Rules]:
-        return [market.rules for market in self.markets.values()]
-
-    def candles(
-        self, instrument: str, timeframe: str, start: Micros, end: Micros, limit: int, newest: bool, /
-    ) -> list[Candle]:
-        return self.markets[instrument].candles(timeframe, start, end, limit, newest)
-
-    def trades_by_time(self, instrument: str, start: Micros, end: Micros, limit: int, newest: bool, /) -> list[Trade]:
-        return self.markets[instrument].trades_by_time(start, end, limit, newest)
-
-    def trades_by_id(self, instrument: str, from_seq: int, limit: int, /) -> list[Trade]:
-        return self.markets[instrument].trades_by_id(from_seq, limit)
-
-    def book(self, instrument: str, /) -> BookUpdate:
-        return self.markets[instrument].flow.snapshot()
-
-    def funding(self, instrument: str, start: Micros, end: Micros, limit: int, newest: bool, /) -> list[FundingRate]:
-        one, now = self._of(instrument)
-        return [] if one is None else one.funding(start, end, limit, newest, now)
-
-    def _of(self, instrument: str) -> tuple[Derivatives | None, Micros]:
-        """What a perpetual has beside its market (None: it is spot), and the time up to which the market has come."""
-        market = self.markets[instrument]
-        return market.derivatives, market.flow.at
-
-    def funding_now(self, instrument: str, /) -> FundingRate | None:
-        one, now = self._of(instrument)
-        return None if one is None else one.funding_now(now)
-
-    def mark_price(self, instrument: str, /) -> MarkPrice | None:
-        one, now = self._of(instrument)
-        return None if one is None else one.mark_price(now)
-
-    def mark_candles(
-        self,
-        instrument: str,
-        kind: Literal["mark", "index"],
-        timeframe: str,
-        start: Micros,
-        end: Micros,
-        limit: int,
-        newest: bool,
-        /,
-    ) -> list[Candle]:
-        one, now = self._of(instrument)
-        return [] if one is None else one.candles(kind, timeframe, start, end, limit, newest, now)
-
-    def open_interest_now(self, instrument: str, /) -> OpenInterest | None:
-        one, now = self._of(instrument)
-        return None if one is None else one.open_interest_at(now)
-
-    def open_interest(
-        self, instrument: str, period: Micros, start: Micros, end: Micros, limit: int, newest: bool, /
-    ) -> list[OpenInterest]:
-        one, now = self._of(instrument)
-        return [] if one is None else one.open_interest(period, start, end, limit, newest, now)
-
-    def insurance(self) -> list[InsuranceFund]:
-        return self._insurance.now(self.now())
-
-    def ticker(self, instrument: str, /) -> Ticker | None:
-        return self.markets[instrument].ticker()
-
-    def status(self, instrument: str, /) -> InstrumentStatus:
-        return self.markets[instrument].status()

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from realtime.emulator.recorded import Row, Shelf, settled_every
-from realtime.emulator.states import trading
+from realtime.emulator.states import state_of
 from warehouse.book import Book
 from warehouse.clock import Clock, Micros
 from warehouse.instruments import Rules, timeframe_us
@@ -244,4 +244,4 @@ class TapeView:
     def status(self, instrument: str, /) -> InstrumentStatus:
         """What the tape said last; before that, trading."""
         shown = self._shown[instrument]
-        return shown.status or trading(shown.rules, self.now())
+        return shown.status or state_of(shown.rules, self.now())

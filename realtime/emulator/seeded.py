@@ -7,17 +7,18 @@ emulator relives its past instead of reading it. An hour of 30 instruments takes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path as File
 
 import msgspec
 import structlog
 
+from realtime.emulator.changes import Change
 from realtime.emulator.listings import COINS
-from realtime.emulator.market import SeededView
 from realtime.emulator.path import TILE, Path
 from realtime.emulator.source import About, Played
 from realtime.emulator.truth import Truth
+from realtime.emulator.view import SeededView
 from warehouse.clock import HOUR, MINUTE, Clock, Micros
 from warehouse.errors import ConfigError
 from warehouse.records import Liquidation, Record, Trade
@@ -28,12 +29,16 @@ STATE = "market.json"
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a seeded market follows from. `rate` is book events a second and instrument."""
+    """What a seeded market follows from. `rate` is book events a second and instrument.
+
+    `begun` is the whole second at which it was first emulated; 0: at `t0`.
+    """
 
     seed: int
     rate: float
     lookback_us: Micros
     t0: Micros
+    begun: Micros = 0
 
 
 def remembered(folder: File | None, wanted: Terms) -> Terms:
@@ -53,7 +58,7 @@ def remembered(folder: File | None, wanted: Terms) -> Terms:
         raise ConfigError(
             f"{file}: not the state of an emulated market: {error}. Remove it, or use another folder."
         ) from None
-    if msgspec.structs.replace(kept, t0=wanted.t0) != wanted:
+    if msgspec.structs.replace(kept, t0=wanted.t0, begun=wanted.begun) != wanted:
         raise ConfigError(
             f"{file}: holds the market of seed {kept.seed} at rate {kept.rate:g} with a look-back of"
             f" {kept.lookback_us // MINUTE} min. Ask for the same, or use another folder."
@@ -61,16 +66,37 @@ def remembered(folder: File | None, wanted: Terms) -> Terms:
     return kept
 
 
+class Offset:
+    """Another clock plus a constant: what a venue whose clock is skewed takes the time to be."""
+
+    def __init__(self, clock: Clock, offset_us: Micros) -> None:
+        self._clock = clock
+        self.offset_us = offset_us
+
+    def now(self) -> Micros:
+        """Microseconds UTC, wrongly."""
+        return self._clock.now() + self.offset_us
+
+
 class Seeded:
-    """A `Source` from a seed."""
+    """A `Source` from a seed. `changes` happen to its markets, `skews` are the venues whose clocks are off for good."""
 
     def __init__(
-        self, clock: Clock, offset: Micros, venues: Sequence[str], market: Terms, truth: Truth | None = None
+        self,
+        clock: Clock,
+        offset: Micros,
+        venues: Sequence[str],
+        market: Terms,
+        truth: Truth | None = None,
+        changes: Sequence[Change] = (),
+        skews: Mapping[str, Micros] | None = None,
     ) -> None:
         self.venues = tuple(venues)
         self.clock_offset_us = offset
         self.market = market
         self._clock = clock
+        self._clocks = {venue: Offset(clock, (skews or {}).get(venue, 0)) for venue in venues}
+        self._changes = changes
         self._truth = truth
         self._views: dict[str, SeededView] = {}
         self._tickers: dict[str, list[str]] = {}
@@ -87,15 +113,26 @@ class Seeded:
             path.price(now + 2 * TILE * MINUTE)
         for venue in self.venues:
             self._views[venue] = SeededView(
-                venue, market.seed, paths, self._clock, market.t0, market.lookback_us, market.rate
+                venue, market.seed, paths, self._clocks[venue], market.t0, market.lookback_us, market.rate
             )
+        for change in self._changes:
+            self._views[change.venue].markets[change.instrument].plan([change])
         if now - market.t0 > HOUR:
             log.info("reliving", minutes=(now - market.t0) // MINUTE)
         for view in self._views.values():
             for one in view.markets.values():
-                one.relive(now)
+                one.relive(max(view.now(), market.t0))
                 if self._truth is not None:
                     self._truth.write(one.lived())
+
+    @property
+    def begun(self) -> Micros:
+        """When this market was first emulated."""
+        return self.market.begun or self.market.t0
+
+    def clock(self, venue: str) -> Clock:
+        """What a venue takes the time to be."""
+        return self._clocks[venue]
 
     def view(self, venue: str) -> SeededView:
         return self._views[venue]
@@ -125,10 +162,11 @@ class Seeded:
     def advance(self, now: Micros) -> Iterator[tuple[str, Record | Played]]:
         """What happened up to `now`. Within an instrument in order; instruments one after the other."""
         for venue, view in self._views.items():
+            there = now + self._clocks[venue].offset_us
             for market in view.markets.values():
-                if market.due > now:
+                if market.due > there:
                     continue
-                records = market.advance(now)
+                records = market.advance(there)
                 if self._truth is not None:
                     self._truth.write(one for one in records if isinstance(one, Trade | Liquidation))
                 for record in records:

@@ -9,7 +9,7 @@ disconnected.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
@@ -19,68 +19,39 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from realtime.emulator.budgets import Budget
+from realtime.emulator.client import Client
+from realtime.emulator.faults.desk import Desk
+from realtime.emulator.faults.parts import Asked, Link, Tools
 from realtime.emulator.market import Cold
 from realtime.emulator.source import About, Played
+from realtime.emulator.tape import stream_of
 from warehouse.clock import Clock, Micros
-from warehouse.records import Record
+from warehouse.records import InstrumentStatus, Record
 from warehouse.venues import venue as venue_module
-from warehouse.venues.base import EmulatedConnection, EmulatedVenue, MarketView, Reply
+from warehouse.venues.base import EmulatedVenue, MarketView, Reply
 
 log = structlog.get_logger()
 
 HOST = "127.0.0.1"
-QUEUE = 20_000
-"""Frames that may wait for a client before it counts as too slow."""
-
-Passage = Callable[[str, str, Sequence[bytes], Micros], Sequence[bytes]]
-"""Where every outgoing frame passes: (venue, base, frames, now) to the frames that go on. Faults are made here."""
-
-
-def unhindered(venue: str, base: str, frames: Sequence[bytes], now: Micros) -> Sequence[bytes]:
-    """A passage without faults."""
-    return frames
-
-
-class Client:
-    """One WebSocket client: its protocol side, and the frames that wait for it."""
-
-    def __init__(self, base: str, side: EmulatedConnection, socket: ServerConnection) -> None:
-        self.base = base
-        self.side = side
-        self.socket = socket
-        self.waiting: asyncio.Queue[bytes] = asyncio.Queue(QUEUE)
-        self.too_slow = False
-
-    def push(self, frames: Sequence[bytes]) -> None:
-        """Queue frames; a client whose queue is full is marked for disconnection."""
-        try:
-            for frame in frames:
-                self.waiting.put_nowait(frame)
-        except asyncio.QueueFull:
-            self.too_slow = True
-
-    async def drain(self) -> None:
-        """Send what waits, until cancelled or the connection is gone."""
-        while True:
-            frame = await self.waiting.get()
-            await self.socket.send(frame, text=True)
-            if self.too_slow:
-                await self.socket.close(1008, "client too slow")
-                return
 
 
 class VenueServer:
     """All ports of one venue. `endpoints` holds the URL of each base once `start` returned."""
 
-    def __init__(self, venue: str, view: MarketView, about: About, clock: Clock, passage: Passage = unhindered) -> None:
+    def __init__(self, venue: str, view: MarketView, about: About, clock: Clock, desk: Desk | None = None) -> None:
         self.venue = venue
         self.about = about
         self.endpoints: dict[str, str] = {}
         self.clients: dict[int, Client] = {}
+        self._view = view
         self._clock = clock
-        self._passage = passage
+        self._desk = desk
         self._module = venue_module(venue)
-        self._emulated: EmulatedVenue = self._module.emulated(view)
+        self._listed = list(view.rules())
+        self._venues: dict[str, EmulatedVenue] = {}
+        self._budgets: dict[str, Budget] = {}
+        self._opened = 0
         self._runners: list[web.AppRunner] = []
         self._servers: list[Server] = []
         self._headers = {"X-P9-Realm": about.realm, "X-P9-Clock-Offset-Us": str(about.clock_offset_us)}
@@ -118,21 +89,53 @@ class VenueServer:
         if path == "/p9/emulator":
             body = msgspec.json.encode(self.about)
             return web.Response(body=body, content_type="application/json", headers=self._headers)
-        reply = await self._reply(base, path, dict(request.query))
+        reply = await self._reply(Asked(base=base, path=path, query=dict(request.query)), request.remote or HOST)
         headers = {"Content-Type": "application/json", **reply.headers, **self._headers}
         return web.Response(status=reply.status, body=reply.body, headers=headers)
 
-    async def _reply(self, base: str, path: str, query: dict[str, str]) -> Reply:
-        while True:
+    async def _reply(self, asked: Asked, address: str) -> Reply:
+        treatment = None if self._desk is None else self._desk.request(asked, self._now())
+        if treatment is None:
+            return await self._own(asked, address)
+        await asyncio.sleep(treatment.wait)
+        reply = await self._own(asked, address) if treatment.reply is None else treatment.reply
+        return reply if treatment.alter is None else treatment.alter(reply)
+
+    async def _own(self, asked: Asked, address: str) -> Reply:
+        """What the venue answers this address, which it may have banned."""
+        budget = self._budgets.setdefault(address, Budget(self.venue))
+        refused = budget.before(self._now())
+        while refused is None:
             try:
-                return self._emulated.rest(base, path, query, self._clock.now())
+                now = self._now()
+                return budget.after(self._of(address).rest(asked.base, asked.path, asked.query, now), now)
             except Cold as cold:
                 await asyncio.to_thread(cold.market.prepare)
+        return refused
+
+    def _of(self, address: str) -> EmulatedVenue:
+        """The venue as an address meets it: limits are counted for each."""
+        found = self._venues.get(address)
+        if found is None:
+            found = self._venues[address] = self._module.emulated(self._view)
+        return found
+
+    def _now(self) -> Micros:
+        now = self._clock.now()
+        return now if self._desk is None else self._desk.stamp(now)
 
     async def _open_ws(self, base: str, prefix: str) -> int:
         def handshake(connection: ServerConnection, request: Request, response: Response) -> None:
             for name, value in self._headers.items():
                 response.headers[name] = value
+
+        async def admit(connection: ServerConnection, request: Request) -> Response | None:
+            refusal = None if self._desk is None else self._desk.handshake(base, self._clock.now())
+            if refusal is None:
+                return None
+            if refusal.status == 0:
+                await asyncio.Event().wait()
+            return connection.respond(refusal.status, refusal.words)
 
         async def serve_client(socket: ServerConnection) -> None:
             await self._serve(base, prefix, socket)
@@ -141,6 +144,7 @@ class VenueServer:
             serve_client,
             HOST,
             0,
+            process_request=admit,
             process_response=handshake,
             compression=None,
             ping_interval=20,
@@ -155,11 +159,14 @@ class VenueServer:
     async def _serve(self, base: str, prefix: str, socket: ServerConnection) -> None:
         assert socket.request is not None  # the handshake is done
         parts = urlsplit(socket.request.path)
-        side = self._emulated.connect(
-            base, parts.path.removeprefix(prefix), dict(parse_qsl(parts.query)), self._clock.now()
-        )
-        client = Client(base, side, socket)
-        self.clients[id(client)] = client
+        path, query = parts.path.removeprefix(prefix), dict(parse_qsl(parts.query))
+        address = str(socket.remote_address[0]) if socket.remote_address else HOST
+        side = self._of(address).connect(base, path, query, self._now())
+        self._opened += 1
+        client = Client(self._opened, address, base, path, query, side, socket)
+        self.clients[client.number] = client
+        if self._desk is not None:
+            client.push(self._desk.opened(client, self._clock.now()))
         sender = asyncio.create_task(client.drain())
         reader = asyncio.create_task(self._read(client))
         try:
@@ -169,7 +176,7 @@ class VenueServer:
                 if error is not None and not isinstance(error, ConnectionClosed):
                     raise error
         finally:
-            del self.clients[id(client)]
+            del self.clients[client.number]
             sender.cancel()
             reader.cancel()
             await asyncio.gather(sender, reader, return_exceptions=True)
@@ -177,37 +184,88 @@ class VenueServer:
     async def _read(self, client: Client) -> None:
         async for message in client.socket:
             frame = message.encode() if isinstance(message, str) else message
+            if self._desk is not None:
+                answer = self._desk.answered(client, frame, self._clock.now())
+                if answer is not None:
+                    client.push(answer)
+                    continue
+                client.remember(frame)
             while True:
                 try:
-                    now = self._clock.now()
-                    answers = client.side.receive(frame, now)
+                    answers = client.side.receive(frame, self._now())
                     break
                 except Cold as cold:
                     await asyncio.to_thread(cold.market.prepare)
-            self._push(client, answers, now)
+            self._push(client, answers, None)
 
-    def _push(self, client: Client, frames: Sequence[bytes], now: Micros) -> None:
+    def _push(self, client: Client, frames: Sequence[bytes], record: Record | None) -> None:
         if frames:
-            client.push(self._passage(self.venue, client.base, frames, now))
+            out = frames if self._desk is None else self._desk.passed(client, frames, record, self._clock.now())
+            client.push(out)
 
     def event(self, happened: Record | Played, now: Micros) -> None:
         """Tell every client that holds the stream."""
-        for client in self.clients.values():
+        if isinstance(happened, InstrumentStatus):
+            self._relist(now)
+        if self._desk is not None:
+            happened, now = self._desk.happened(happened, now), self._desk.stamp(now)
+        record = None if isinstance(happened, Played) else happened
+        for client in list(self.clients.values()):
             if isinstance(happened, Played):
                 held = client.base == happened.base and happened.stream in client.side.streams
                 frames: Sequence[bytes] = (happened.frame,) if held else ()
             else:
                 frames = client.side.event(happened, now)
-            self._push(client, frames, now)
+            self._push(client, frames, record)
+
+    def turn(self, now: Micros) -> None:
+        """Let faults begin, act and end."""
+        if self._desk is None:
+            return
+        self._desk.turn(now)
+        for record in self._desk.records(now):
+            self.event(record, now)
+        for number, out in self._desk.due(now):
+            if (client := self.clients.get(number)) is not None:
+                client.push((out,))
 
     def tick(self, now: Micros) -> None:
         """Let connections do what is due by time (a tape adds nothing to its frames); end those too slow to keep up."""
+        if self._desk is not None:
+            self._desk.beat()
+            self._relist(now)
         for client in list(self.clients.values()):
             if not self.about.tape:
-                self._push(client, client.side.tick(now), now)
+                self._push(client, client.side.tick(self._now()), None)
             if client.too_slow and client.socket.transport.get_write_buffer_size():
                 log.warning("client_too_slow", venue=self.venue, base=client.base, waiting=client.waiting.qsize())
                 client.socket.transport.abort()
+
+    def _relist(self, now: Micros) -> None:
+        """When instruments changed: from now on the venue speaks of them as they are, on old connections too."""
+        rules = list(self._view.rules())
+        if rules == self._listed:
+            return
+        self._listed = rules
+        self._venues.clear()
+        for client in self.clients.values():
+            client.renew(self._of(client.address), now)
+
+    def tools(self) -> Tools:
+        """What this venue's faults may use."""
+        return Tools(
+            venue=self.venue,
+            rules={rule.instrument: rule for rule in self._listed},
+            fresh=self._fresh,
+            rest=lambda asked, now: self._of(HOST).rest(asked.base, asked.path, asked.query, now),
+            links=lambda: list(self.clients.values()),
+        )
+
+    def _fresh(self, link: Link, name: str, now: Micros) -> list[bytes]:
+        """What a new subscriber of one of the link's streams would be sent first."""
+        side = self._of(HOST).connect(link.base, link.path, {}, now)
+        answers = (answer for frame in link.heard for answer in side.receive(frame, now))
+        return [answer for answer in answers if stream_of(answer) == name][-1:]
 
     @property
     def streams(self) -> list[tuple[str, str]]:

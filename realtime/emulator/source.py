@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from warehouse.clock import Micros
+from warehouse.clock import Clock, Micros
 from warehouse.records import Record
 from warehouse.venues.base import Dialect, MarketView
 
@@ -54,6 +54,15 @@ class Source(Protocol):
     def clock_offset_us(self) -> Micros: ...
     def open(self) -> None:
         """Get ready to serve: load, draw, relive."""
+        ...
+
+    @property
+    def begun(self) -> Micros:
+        """When the emulation of this market first began: faults count from here."""
+        ...
+
+    def clock(self, venue: str) -> Clock:
+        """What a venue takes the time to be."""
         ...
 
     def view(self, venue: str) -> MarketView: ...

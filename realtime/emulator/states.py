@@ -7,22 +7,24 @@ from random import Random
 
 import msgspec
 
-from realtime.emulator.listings import ISOLATED, LIVE
+from realtime.emulator.listings import ENDED, ISOLATED, LIVE
 from warehouse.clock import DAY, MINUTE, Micros
 from warehouse.instruments import Rules
 from warehouse.records import InstrumentStatus, InsuranceFund
 
 
-def trading(rules: Rules, at: Micros) -> InstrumentStatus:
-    """The state of an instrument about which nothing is announced."""
+def state_of(rules: Rules, at: Micros) -> InstrumentStatus:
+    """The state of an instrument at a time, by its rules: trading, or delisted."""
+    ended = rules.status == "delisted"
     return InstrumentStatus(
         venue=rules.venue,
         instrument=rules.instrument,
         ts_event=at,
         ts_recv=0,
-        state="trading",
-        code=LIVE[rules.venue],
+        state="delisted" if ended else "trading",
+        code=(ENDED if ended else LIVE)[rules.venue],
         listed_at=rules.listed_at,
+        delisting_at=rules.delisting_at,
     )
 
 

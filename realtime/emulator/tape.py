@@ -35,10 +35,11 @@ REST_ONLY: Micros = 10 * SECOND
 
 
 class Arg(msgspec.Struct):
-    """OKX names a stream by channel and instrument."""
+    """OKX names a stream by channel and instrument, or kind of instruments."""
 
     channel: str = ""
     instId: str = ""  # noqa: N815 as the venue spells it
+    instType: str = ""  # noqa: N815
 
 
 class Named(msgspec.Struct):
@@ -47,6 +48,7 @@ class Named(msgspec.Struct):
     stream: str | None = None
     topic: str | None = None
     arg: Arg | None = None
+    event: str | None = None
 
 
 _named = msgspec.json.Decoder(Named)
@@ -58,8 +60,8 @@ def stream_of(frame: bytes) -> str | None:
         named = _named.decode(frame)
     except msgspec.DecodeError:
         return None
-    if named.arg is not None:
-        return f"{named.arg.channel}:{named.arg.instId}"
+    if named.arg is not None and named.event is None:
+        return f"{named.arg.channel}:{named.arg.instId or named.arg.instType}"
     return named.stream or named.topic
 
 
@@ -161,6 +163,15 @@ class Recorded:
         frames = (entry for reel in self._of(venue) for entry in reel.entries if entry.kind == Kind.FRAME)
         found = ((self._bases.get(entry.source, ""), stream_of(entry.payload)) for entry in frames)
         return {(base, stream): None for base, stream in found if stream is not None}
+
+    @property
+    def begun(self) -> Micros:
+        """The tape's first frame."""
+        return self.tape.start
+
+    def clock(self, venue: str) -> Clock:
+        """All venues of a tape have the tape's time."""
+        return self._clock
 
     def view(self, venue: str) -> TapeView:
         return self._views[venue]

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from p9.commands.verify import verify
 from realtime.channels import CHANNELS
 from realtime.emulator.emulator import Options
-from realtime.emulator.market import SeededView
+from realtime.emulator.view import SeededView
 from realtime.message import record_name
 from realtime.replay import turns
 from realtime.tape import segments

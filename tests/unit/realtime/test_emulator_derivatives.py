@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from realtime.emulator.listings import COINS
-from realtime.emulator.market import SeededView
 from realtime.emulator.path import Path
 from realtime.emulator.seeded import Seeded, Terms
 from realtime.emulator.truth import Truth, read
+from realtime.emulator.view import SeededView
 from warehouse.clock import DAY, HOUR, MINUTE, SECOND, ManualClock, Micros
 from warehouse.instruments import TIMEFRAMES, timeframe_us
 from warehouse.records import (

@@ -11,8 +11,8 @@ import pytest
 
 from pipelines.sources.ccxt import CcxtSource
 from realtime.emulator.emulator import Emulator, Options
-from realtime.emulator.market import SeededView
 from realtime.emulator.seeded import Seeded
+from realtime.emulator.view import SeededView
 from warehouse.clock import DAY, HOUR, MINUTE
 from warehouse.instruments import timeframe_us
 from warehouse.records import Candle, Trade

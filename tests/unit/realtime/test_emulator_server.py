@@ -15,6 +15,8 @@ import pytest
 from websockets.asyncio.client import connect
 
 from realtime.emulator.emulator import Emulator, Options
+from realtime.emulator.faults.parts import Fault
+from realtime.emulator.faults.plan import Plan
 from realtime.emulator.truth import trades
 from warehouse.clock import MINUTE, SECOND, SystemClock
 from warehouse.errors import ConfigError
@@ -153,8 +155,8 @@ def truth(options: Options) -> list[Trade]:
 
 
 async def test_a_client_that_does_not_read_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("realtime.emulator.server.QUEUE", 50)
-    async with Emulator(msgspec.structs.replace(QUICK, rate=2000.0)) as emulator:
+    monkeypatch.setattr("realtime.emulator.client.QUEUE", 5)
+    async with Emulator(msgspec.structs.replace(QUICK, faults=Plan())) as emulator:
         address = urlsplit(emulator.endpoints["binance"]["ws_spot"])
         names = "/".join(f"{coin}usdt@{kind}" for coin in ("btc", "eth", "sol") for kind in ("depth", "bookTicker"))
         request = f"GET /stream?streams={names} HTTP/1.1\r\nHost: {address.netloc}\r\nUpgrade: websocket\r\n"
@@ -165,6 +167,7 @@ async def test_a_client_that_does_not_read_is_disconnected(monkeypatch: pytest.M
             client.sendall(f"{request}Sec-WebSocket-Version: 13\r\n\r\n".encode())
             server = emulator.servers["binance"]
             await until(lambda: bool(server.clients))
+            emulator.inject(Fault(kind="oversized", venue="binance", count=1, amount=16))
             await until(lambda: not server.clients)
 
 

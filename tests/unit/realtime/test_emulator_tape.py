@@ -18,11 +18,12 @@ from websockets.asyncio.client import connect
 from p9.imports import convert
 from realtime.emulator.emulator import Emulator, Options
 from realtime.emulator.listings import rules as rules_of
-from realtime.emulator.market import Market, SeededView
+from realtime.emulator.market import Market
 from realtime.emulator.path import Path as Prices
 from realtime.emulator.recorded import Shelf
 from realtime.emulator.source import Played
 from realtime.emulator.tape import REST_ONLY, Recorded, Tape, stream_of
+from realtime.emulator.view import SeededView
 from tests.kit.recordings import read_format_a, recordings
 from warehouse.clock import DAY, MINUTE, SECOND, ManualClock, Micros
 from warehouse.errors import ConfigError

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from realtime.emulator.listings import COINS
-from realtime.emulator.market import SeededView
 from realtime.emulator.path import Path
+from realtime.emulator.view import SeededView
 from warehouse.clock import DAY, HOUR, MINUTE, SECOND, ManualClock, Micros
 from warehouse.instruments import Rules
 from warehouse.records import Candle, InstrumentStatus, InsuranceFund, OpenInterest, Record
