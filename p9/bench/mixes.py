@@ -15,8 +15,8 @@ import msgspec
 
 from p9.bench.frames import Recording, cut
 from realtime.decoding import Decoding, answered
-from realtime.emulator.market import SeededView
 from realtime.emulator.seeded import Seeded, Terms
+from realtime.emulator.view import SeededView
 from warehouse import context
 from warehouse.clock import MINUTE, SECOND, ManualClock, Micros
 from warehouse.instruments import TIMEFRAMES, Rules, timeframe_us
