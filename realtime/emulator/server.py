@@ -215,7 +215,10 @@ class VenueServer:
                 held = client.base == happened.base and happened.stream in client.side.streams
                 frames: Sequence[bytes] = (happened.frame,) if held else ()
             else:
-                frames = client.side.event(happened, now)
+                try:
+                    frames = client.side.event(happened, now)
+                except Cold:
+                    frames = ()  # a subscription is in the midst of waiting for this history
             self._push(client, frames, record)
 
     def turn(self, now: Micros) -> None:
