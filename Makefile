@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 
 .PHONY: demo test slow check lint bench lock clean
 
-demo: $(STAMP)           ## the whole main job with no network: about a minute after installation
+demo: $(STAMP)           ## the whole main job with no network: two minutes after installation
 	$(BIN)/p9 demo --seconds 45
 
 test: $(STAMP)           ## the quick tests
@@ -27,9 +27,10 @@ bench: $(STAMP)
 	$(BIN)/p9 bench
 
 $(STAMP): requirements.lock pyproject.toml
+	@echo "installing the pinned packages into $(VENV), once; this takes a minute or two"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	$(BIN)/python -m pip install -qq --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation -e .
 	touch $@
 
 lock:                    ## pin the newest versions that fit pyproject.toml, with hashes and without any address

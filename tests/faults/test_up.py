@@ -110,6 +110,7 @@ async def test_one_installation_runs_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 async def test_it_goes_on_with_the_venue_that_answers_and_revives_what_dies(tmp_path: Path) -> None:
     home = tmp_path / "home"
     async with _okx() as endpoints:
@@ -136,6 +137,7 @@ async def test_it_goes_on_with_the_venue_that_answers_and_revives_what_dies(tmp_
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 async def test_a_signal_at_any_moment_ends_everything_within_five_seconds(tmp_path: Path) -> None:
     home = tmp_path / "home"
     dice = random.Random(11)
@@ -153,6 +155,7 @@ async def test_a_signal_at_any_moment_ends_everything_within_five_seconds(tmp_pa
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 async def test_children_of_a_killed_supervisor_end_and_the_next_one_takes_over(tmp_path: Path) -> None:
     home = tmp_path / "home"
     async with _okx() as endpoints:
@@ -170,6 +173,7 @@ async def test_children_of_a_killed_supervisor_end_and_the_next_one_takes_over(t
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 async def test_an_interrupted_demo_says_so_and_leaves_nothing_running(tmp_path: Path) -> None:
     home = tmp_path / "demo"
     dice = random.Random(12)
