@@ -26,7 +26,7 @@ from warehouse.records import (
     VenueStatus,
 )
 from warehouse.venues.base import Fetch, Reconnect, Send
-from warehouse.venues.okx.channels import Controls
+from warehouse.venues.okx.channels import STREAMS, Controls, patience
 from warehouse.venues.okx.session import sessions
 
 PERP, PAIR = "BTC-USDT-PERP", "BTC-USDT"
@@ -243,6 +243,29 @@ def test_the_hour_of_a_connection_has_room_for_so_many_control_messages() -> Non
     assert not controls.spend(1, NOW + Controls.LIMIT * SECOND)
     assert controls.spend(1, NOW + HOUR), "the first of them is an hour old"
     assert Controls.LIMIT < 480
+
+
+def test_quiet_streams_leave_half_of_the_hour_to_books_that_break() -> None:
+    joined = line(knowing())
+    joined.session.controls.sent = [NOW] * (Controls.FOR_QUIET - 1)
+    joined.commands.clear()
+    joined.wait(12 * SECOND)
+    assert len(quiet(joined)) == 2, "best quotes that nobody moves"
+    assert not [one for one in joined.commands if isinstance(one, Send | Reconnect)]
+    joined.market.update(SPOT)
+    joined.happen(joined.market.update(SPOT))
+    assert len([one for one in joined.commands if isinstance(one, Send)]) == 2
+
+
+def test_how_long_a_channel_may_be_quiet_follows_how_often_okx_pushes_it() -> None:
+    coin = msgspec.structs.replace(SPOT, instrument="BNB-USDT", symbol="BNB-USDT")
+    seconds = {channel: (patience(channel, [SWAP]), patience(channel, [coin])) for channel in STREAMS}
+    assert {channel: (a // SECOND, b // SECOND) for channel, (a, b) in seconds.items() if a and b} == {
+        "bbo-tbt": (10, 30), "books": (75, 75), "tickers": (60, 60), "mark-price": (15, 15), "index-tickers": (75, 75),
+        "funding-rate": (180, 180), "open-interest": (30, 30), "trades-all": (30, 60), "candle1m": (70, 70),
+    }  # fmt: skip
+    never = [channel for channel, pair in seconds.items() if pair == (None, None)]
+    assert never == ["liquidation-orders", "instruments", "status", "public-block-trades"]
 
 
 def test_a_book_that_never_stays_whole_costs_the_connection_and_not_the_budget() -> None:

@@ -13,7 +13,7 @@ __all__ = ["NAME", "ENDPOINTS", "sessions", "emulated", "symbol"]
 
 
 def sessions(rules: Sequence[Rules], dialect: Dialect = TODAY) -> list[Session]:
-    """The connections that these instruments need: `okx.public` and `okx.business`."""
+    """The connections that these instruments need: `okx.public` (and `.2` for the books beyond 25), `okx.business`."""
     return list(_sessions(rules, dialect))
 
 

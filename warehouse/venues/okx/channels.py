@@ -50,6 +50,10 @@ BY_DESIGN: dict[str, Micros] = {
 }
 """Channels that OKX pushes on change, else once a minute (books, index) or each 10 s (mark price)."""
 
+MAJORS = ("BTC", "ETH")
+CALM_QUOTE: Micros = 30 * SECOND
+"""How long the best prices of other coins may stand still: OKX repeats them not."""
+
 Arg = tuple[str, str]
 """A channel and what it is about: an instrument, an index, a kind of instrument, or nothing."""
 
@@ -84,6 +88,8 @@ def patience(channel: str, rules: Sequence[Rules]) -> Micros | None:
     """How long a channel may be quiet; None for what speaks only when something happens."""
     if channel in BY_DESIGN:
         return BY_DESIGN[channel]
+    if channel == "bbo-tbt" and rules[0].symbol.split("-")[0] not in MAJORS:
+        return CALM_QUOTE
     return limit(KINDS[channel], rules[0].instrument) if channel in KINDS else None
 
 
@@ -104,15 +110,17 @@ class Controls:
     """The control messages of this connection in the last hour: OKX refuses the 481st."""
 
     LIMIT = 460
+    FOR_QUIET = 230
+    """So many may be spent on streams that are merely quiet; the rest is for books that broke."""
 
     def __init__(self) -> None:
         self.sent: list[Micros] = []
 
-    def spend(self, count: int, now: Micros) -> bool:
-        """Count these; False when they are too many. A new connection begins with none."""
+    def spend(self, count: int, now: Micros, limit: int = LIMIT) -> bool:
+        """Count these; False, and nothing counted, when the hour would have more than `limit`."""
         while self.sent and self.sent[0] <= now - HOUR:
             del self.sent[0]
-        if len(self.sent) + count > self.LIMIT:
+        if len(self.sent) + count > limit:
             return False
         self.sent += [now] * count
         return True

@@ -287,8 +287,8 @@ class OkxSession:
             return [*out, *book.silent(quiet.words, now), *([Reconnect(words)] if quiet.hopeless else [])]
         if quiet.hopeless:
             return [*out, Reconnect(words)]
-        if not self.controls.spend(2, now):
-            return [*out, self.controls.exhausted()]
+        if not self.controls.spend(2, now, Controls.FOR_QUIET):
+            return out
         self.silence.expect((quiet.stream,), now)
         return [*out, control("unsubscribe", [arg]), control("subscribe", [arg])]
 
