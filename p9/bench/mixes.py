@@ -75,52 +75,68 @@ def _context(view: SeededView, rules: Rules, bars: int) -> Entry:
     return Entry(START, name, int(Kind.CONTEXT), context.encode(build(rules, candles, None, START)))
 
 
-def emulated(mix: Mix, seconds: float, seed: int = 1, bars: int = BARS) -> Recording:
-    """`seconds` of a mix, in time of its market, with `bars` candles of each timeframe behind it (0: no history)."""
-    clock = ManualClock(START)
-    source = Seeded(clock, 0, ["binance"], Terms(seed=seed, rate=mix.events, lookback_us=MINUTE, t0=START))
-    source.open()
-    view = source.view("binance")
-    for market in view.markets.values():
-        flow = market.flow
-        flow.flush, flow.least, flow.most, flow.share = mix.flush, LEAST, MOST, mix.share
-    side = venue("binance").emulated(view)
-    rules = [rule for rule in view.rules() if rule.market == "perp"]
-    decoding = Decoding("binance", rules)
-    entries: list[Entry] = []
-    wires: dict[str, EmulatedConnection] = {}
+class Market:
+    """The emulated venue and a worker's sessions on it, without a socket between. `entries` is what they journal."""
 
-    def take(kind: Kind, source_name: str, payload: bytes) -> None:
-        entry = Entry(clock.now(), source_name, int(kind), payload)
-        entries.append(entry)
-        obey(decoding.feed(entry))
+    def __init__(self, mix: Mix, seed: int = 1, bars: int = BARS) -> None:
+        """With `bars` candles of each timeframe behind it (0: no history); subscribed, before the first frame."""
+        self.clock = ManualClock(START)
+        self._source = Seeded(
+            self.clock, 0, ["binance"], Terms(seed=seed, rate=mix.events, lookback_us=MINUTE, t0=START)
+        )
+        self._source.open()
+        self.view = self._source.view("binance")
+        for instrument in [name for name, one in self.view.markets.items() if one.rules.market == "spot"]:
+            del self.view.markets[instrument]
+        for market in self.view.markets.values():
+            flow = market.flow
+            flow.flush, flow.least, flow.most, flow.share = mix.flush, LEAST, MOST, mix.share
+        self._step = min(mix.flush, 1000)
+        self.side = venue("binance").emulated(self.view)
+        self.rules = list(self.view.rules())
+        self._decoding = Decoding("binance", self.rules)
+        self._wires: dict[str, EmulatedConnection] = {}
+        self.entries = [_context(self.view, rule, bars) for rule in self.rules] if bars else []
+        self.clock.advance(-(-GROWTH * SECOND // (mix.events * GRID)) * GRID)
+        for _ in self._source.advance(self.clock.now()):
+            pass
+        for name, session in self._decoding.sessions.items():
+            parts = urlsplit(session.path)
+            query = dict(parse_qsl(parts.query))
+            self._wires[name] = self.side.connect(session.base, parts.path, query, self.clock.now())
+            self._take(Kind.CONNECTED, name, b"")
 
-    def obey(outputs: Sequence[tuple[str, Output]]) -> None:
+    def advance(self, us: Micros) -> None:
+        """Live on for `us` microseconds."""
+        end = self.clock.now() + us
+        while self.clock.now() < end:
+            self.clock.advance(self._step)
+            now = self.clock.now()
+            for _, event in self._source.advance(now):
+                for name, wire in self._wires.items():
+                    for frame in wire.event(event, now):  # type: ignore[arg-type]  # a seeded source plays records only
+                        self._take(Kind.FRAME, name, frame)
+            if now % GRID == 0:
+                self._take(Kind.TICK, "", b"")
+
+    def _take(self, kind: Kind, source: str, payload: bytes) -> None:
+        entry = Entry(self.clock.now(), source, int(kind), payload)
+        self.entries.append(entry)
+        self._obey(self._decoding.feed(entry))
+
+    def _obey(self, outputs: Sequence[tuple[str, Output]]) -> None:
+        now = self.clock.now()
         for name, output in outputs:
             if isinstance(output, Send):
-                for frame in wires[name].receive(output.frame, clock.now()):
-                    take(Kind.FRAME, name, frame)
+                for frame in self._wires[name].receive(output.frame, now):
+                    self._take(Kind.FRAME, name, frame)
             elif isinstance(output, Fetch):
-                reply = side.rest(output.base, output.path, output.query, clock.now())
-                take(Kind.ANSWER, name, answered(output, reply.status, reply.body))
+                reply = self.side.rest(output.base, output.path, output.query, now)
+                self._take(Kind.ANSWER, name, answered(output, reply.status, reply.body))
 
-    if bars:
-        entries += [_context(view, rule, bars) for rule in rules]
-    clock.advance(-(-GROWTH * SECOND // (mix.events * GRID)) * GRID)
-    for _ in source.advance(clock.now()):
-        pass
-    for name, session in decoding.sessions.items():
-        parts = urlsplit(session.path)
-        wires[name] = side.connect(session.base, parts.path, dict(parse_qsl(parts.query)), clock.now())
-        take(Kind.CONNECTED, name, b"")
-    end = clock.now() + int(seconds * SECOND)
-    while clock.now() < end:
-        clock.advance(min(mix.flush, 1000))
-        now = clock.now()
-        for _, event in source.advance(now):
-            for name, wire in wires.items():
-                for frame in wire.event(event, now):  # type: ignore[arg-type]  # a seeded source plays records only
-                    take(Kind.FRAME, name, frame)
-        if now % GRID == 0:
-            take(Kind.TICK, "", b"")
-    return cut(mix.name, mix.words, rules, TODAY, entries)
+
+def emulated(mix: Mix, seconds: float, seed: int = 1, bars: int = BARS) -> Recording:
+    """`seconds` of a mix, in time of its market."""
+    market = Market(mix, seed, bars)
+    market.advance(int(seconds * SECOND))
+    return cut(mix.name, mix.words, market.rules, TODAY, market.entries)

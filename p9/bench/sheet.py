@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from p9.bench.frames import KINDS
+from p9.bench.journey import Journey
 from p9.bench.measure import Result
 
 
@@ -18,3 +19,17 @@ def print_results(results: list[Result]) -> None:
     Console(width=120).print(table)
     timer = results[0].timer_us
     print(f"a timer entry (each metric of each instrument evaluated, what is due published) takes us {timer:,.0f} µs")
+
+
+def print_journey(journey: Journey) -> None:
+    """One row a step; `ms` is from the write to the worker's socket until a subscriber had the trade's message."""
+    names = list(journey.steady.cores)
+    table = Table(
+        "frames/s", "ms p50", "p95", "p99", "max", "messages/s", "no queue grew", *(f"{n} cores" for n in names)
+    )
+    for step in (journey.steady, *journey.search):
+        times = [f"{step.percentile(share):.2f}" for share in (0.5, 0.95, 0.99, 1.0)]
+        cores = [f"{step.cores[name]:.2f}" for name in names]
+        table.add_row(f"{step.rate:,.0f}", *times, f"{step.per_second:,.0f}", "yes" if step.keeps_up else "no", *cores)
+    Console(width=120).print(table)
+    print(f"the largest rate at which no queue grew: {journey.largest:,.0f} frames/s, every trade published and heard")

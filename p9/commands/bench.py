@@ -8,6 +8,10 @@ import click
 
 
 @click.command()
+@click.option(
+    "--part", type=click.Choice(["all", "libraries", "journey"]), default="all", show_default=True, help="What to run."
+)
+@click.option("--mix", "names", multiple=True, help="Of the emulated markets only these: usual, busy, small.")
 @click.option("--seconds", type=click.FloatRange(0.1, 600), default=1.0, show_default=True, help="Of each market.")
 @click.option("--rounds", type=click.IntRange(1, 50), default=5, show_default=True)
 @click.option(
@@ -17,16 +21,38 @@ import click
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Recorded frames of Binance USD-M instead of emulated ones; may be given several times.",
 )
-def bench(seconds: float, rounds: int, journals: tuple[Path, ...]) -> None:
-    """Decode, keep the book, read its top twenty, all metrics on: messages per second and core, beside ccxt.pro, and
-    cryptofeed and nautilus_trader where they are installed. Compare the ratios: they hold while machines change speed.
+@click.option(
+    "--rate", type=click.FloatRange(100, 100_000), default=10_000.0, show_default=True, help="Of the journey."
+)
+def bench(
+    part: str, names: tuple[str, ...], seconds: float, rounds: int, journals: tuple[Path, ...], rate: float
+) -> None:
+    """How fast: us beside other libraries on the same frames, then the way from the wire to a subscriber.
+
+    Libraries: decode, keep the book, read its top twenty; ours with every metric on. ccxt.pro, and cryptofeed and
+    nautilus_trader where they are installed. Compare the ratios: they hold while machines change speed.
     """
+    if part != "journey":
+        _libraries(names, seconds, rounds, journals)
+    if part != "libraries":
+        _journey(rate)
+
+
+def _libraries(names: tuple[str, ...], seconds: float, rounds: int, journals: tuple[Path, ...]) -> None:
     from p9.bench import frames, measure, mixes, sheet
 
     makers, missing = measure.contestants()
     for package in missing:
         click.echo(f"{package} is not installed: pip install 'p9-microstream[bench]'")
-    recordings = map(frames.journal, journals) if journals else (mixes.emulated(mix, seconds) for mix in mixes.MIXES)
+    chosen = [mix for mix in mixes.MIXES if not names or mix.name in names]
+    recordings = map(frames.journal, journals) if journals else (mixes.emulated(mix, seconds) for mix in chosen)
     for recording in recordings:
         click.echo("\n" + recording.describe())
         sheet.print_results(measure.run(recording, makers, rounds))
+
+
+def _journey(rate: float) -> None:
+    from p9.bench import journey, sheet
+
+    click.echo("\nfrom the wire to a subscriber, through a worker with its journal and a bus of its own")
+    sheet.print_journey(journey.run(rate, 5.0, click.echo))

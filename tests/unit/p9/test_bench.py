@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from functools import lru_cache
 
@@ -9,8 +10,10 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from p9.bench import measure, mixes
+from p9.bench import journey, measure, mixes
 from p9.bench.frames import Recording, kind_of
+from p9.bench.journey import Step
+from p9.bench.sender import framed, received
 from p9.commands.bench import bench
 
 
@@ -51,9 +54,59 @@ def test_a_faster_wrong_answer_is_named() -> None:
 
 @pytest.mark.slow
 def test_the_command_measures_us_beside_ccxt_and_both_agree() -> None:
-    done = CliRunner().invoke(bench, ["--seconds", "0.1", "--rounds", "1"], catch_exceptions=False)
+    done = CliRunner().invoke(
+        bench, ["--part", "libraries", "--mix", "usual", "--seconds", "0.1", "--rounds", "1"], catch_exceptions=False
+    )
     assert done.exit_code == 0
-    for mix in mixes.MIXES:
-        assert f"{mix.name} (" in done.output
+    assert "usual (as BTCUSDT on 2023-04-04" in done.output
     rows = [line for line in done.output.splitlines() if "ccxt" in line]
-    assert [row.rstrip(" │").endswith("yes") for row in rows] == [True] * len(mixes.MIXES)
+    assert [row.rstrip(" │").endswith("yes") for row in rows] == [True]
+
+
+def step(ms: list[float], *, reached: float = 1000.0, lost: int = 0) -> Step:
+    return Step(1000.0, reached, ms, lost, 0.0, {})
+
+
+def test_a_queue_that_grows_is_seen_in_the_last_quarter() -> None:
+    assert step([1.0] * 100).keeps_up
+    assert step([90.0] * 70 + [1.0] * 30).keeps_up
+    assert not step([float(n) for n in range(100)]).keeps_up
+    assert not step([1.0] * 100, reached=900.0).keeps_up
+    assert not step([1.0] * 100, lost=1).keeps_up
+    assert [step([float(n) for n in range(100)]).percentile(share) for share in (0.0, 0.5, 0.99, 1.0)] == [
+        0,
+        50,
+        99,
+        99,
+    ]
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 70_000])
+def test_a_masked_message_of_a_client_is_read(size: int) -> None:
+    payload = bytes(n % 251 for n in range(size))
+    mask = b"\x01\x02\x03\x04"
+    length = {0: b"\x80", 125: b"\xfd", 126: b"\xfe\x00\x7e", 70_000: b"\xff" + size.to_bytes(8, "big")}[size]
+    wire = b"\x81" + length + mask + bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
+
+    async def read() -> bytes | None:
+        reader = asyncio.StreamReader()
+        reader.feed_data(b"\x89\x80" + mask + wire)  # a ping before it
+        return await received(reader)
+
+    assert asyncio.run(read()) == payload
+
+
+def test_frames_on_the_wire_state_their_length() -> None:
+    assert framed(b"a" * 125)[:2] == b"\x81\x7d"
+    assert framed(b"a" * 300)[:4] == b"\x81\x7e\x01\x2c"
+
+
+@pytest.mark.slow
+def test_every_trade_travels_from_the_wire_to_the_subscriber() -> None:
+    found = journey.run(200.0, 1.0, lambda words: None)
+    for one in (found.steady, *found.search):
+        assert not one.lost
+        assert one.ms
+        assert all(ms > 0 for ms in one.ms)
+        assert one.cores["worker"] > 0
+    assert found.largest in (0.0, *(one.rate for one in (found.steady, *found.search)))
