@@ -1,9 +1,8 @@
 """The journal's files: append, read, follow.
 
 A writer opens `<first_seq:020d>.j`, puts header and checkpoint into it, then one block per event-loop turn. It never
-appends to an old segment. A follower
-takes an invalid block for an unfinished one and waits; it goes on when a segment named exactly by the next expected
-sequence number exists.
+appends to an old segment. A follower takes an invalid block for an unfinished one and waits; it goes on when a segment
+named exactly by the next expected sequence number exists.
 """
 
 from __future__ import annotations

@@ -71,10 +71,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     """What a venue publishes about one instrument, valid from `valid_from` on.
 
     `tick` is the price step in quote per base. `lot` is the size step in the venue's own wire unit (base coin, or
-    contracts
-    on OKX swaps) and `contract_value` is base units per wire unit (`1` except on OKX swaps). All three are decimal
-    text.
-    `listed_at` and `delisting_at` are None where the venue does not say.
+    contracts on OKX swaps) and `contract_value` is base units per wire unit (`1` except on OKX swaps). All three are
+    decimal text. `listed_at` and `delisting_at` are None where the venue does not say.
     """
 
     venue: str
@@ -117,9 +115,9 @@ class Remembered(dict[float, int]):
 class Grid:
     """Exact conversion between a venue's numbers and integers.
 
-    `ticks(price)` and `lots(wire_size)` take floats decoded from the venue's text and raise ValueError when the
-    number does
-    not lie on the grid. `price(ticks)` and `size(lots)` give floats, rounded once; `size` is in base units, always.
+    `ticks(price)` and `lots(wire_size)` take floats decoded from the venue's text and raise ValueError when the number
+    does not lie on the grid. `price(ticks)` and `size(lots)` give floats, rounded once; `size` is in base units,
+    always.
     """
 
     __slots__ = (

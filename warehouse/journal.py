@@ -8,10 +8,9 @@ Layout (`shapes.md` measured the choices: a msgpack block with one crc per event
     body     msgpack [[ts_recv, source, kind, payload], ...]                          seq = first_seq + position
 
 The crc covers the block's header too. A torn tail is found and cut by reading: an invalid block ends a segment, and a
-reader goes on only with a segment
-named exactly by the next expected sequence number. A starting writer never appends to an old segment. This module is
-pure: it turns entries into bytes
-and bytes into entries; `realtime/tape.py` holds the files.
+reader goes on only with a segment named exactly by the next expected sequence number. A starting writer never appends
+to an old segment. This module is pure: it turns entries into bytes and bytes into entries; `realtime/tape.py` holds the
+files.
 """
 
 from __future__ import annotations
@@ -78,10 +77,10 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     """First block of every segment: what is needed to replay it.
 
     `journal_id` is made with the first segment and names the journal for ever; `run_id` names the process that wrote
-    this segment. `realm` is
-    `live` or `emulated`. `rules` are those in force at the segment's first entry. `config` is the engine's
-    configuration as JSON text, with its digest in `config_digest`. `follows` is the number at which the journal before
-    was found to end: smaller than `first_seq` only where the recorder had read entries that the disk then lost.
+    this segment. `realm` is `live` or `emulated`. `rules` are those in force at the segment's first entry. `config` is
+    the engine's configuration as JSON text, with its digest in `config_digest`. `follows` is the number at which the
+    journal before was found to end: smaller than `first_seq` only where the recorder had read entries that the disk
+    then lost.
     """
 
     version: int = VERSION

@@ -31,13 +31,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Trade(Record, frozen=True, kw_only=True, gc=False):
     """One execution (or the venue's aggregate of fills), seen from the taker.
 
-    `price` in quote per base, `size` in base units; `ticks` and `lots` are the same two as integers on the
-    instrument's grid.
-    `trade_id` is the venue's id as text; `trade_seq` its numeric form where the venue's ids are contiguous, else
-    None.
-    `first_fill` and `last_fill` bound the fills of an aggregate. `kind`: `off_market` prints (insurance fund, ADL)
-    are stored and
-    carry an id, but are no market trades: they enter no metric and no trade channel. `rpi` marks
+    `price` in quote per base, `size` in base units; `ticks` and `lots` are the same two as integers on the instrument's
+    grid. `trade_id` is the venue's id as text; `trade_seq` its numeric form where the venue's ids are contiguous, else
+    None. `first_fill` and `last_fill` bound the fills of an aggregate. `kind`: `off_market` prints (insurance fund,
+    ADL) are stored and carry an id, but are no market trades: they enter no metric and no trade channel. `rpi` marks
     retail-price-improvement prints.
     """
 
@@ -69,10 +66,8 @@ class BookUpdate(Record, frozen=True, kw_only=True, gc=False):
     """New absolute sizes of price levels, already proven to follow the previous update.
 
     `bids` and `asks` are (price, size) with the size in the venue's **wire unit**, 0 deletes: the book converts only
-    what is read,
-    through the instrument's `Grid`. `snapshot` replaces the whole book. `update_id` is the venue's id after this
-    update,
-    `previous_id` the one it follows (None for a snapshot).
+    what is read, through the instrument's `Grid`. `snapshot` replaces the whole book. `update_id` is the venue's id
+    after this update, `previous_id` the one it follows (None for a snapshot).
     """
 
     bids: list[Level]
@@ -85,9 +80,8 @@ class BookUpdate(Record, frozen=True, kw_only=True, gc=False):
 class Candle(Record, frozen=True, kw_only=True, gc=False):
     """One bar of `[open_time, open_time + timeframe)`. `volume` in base, `quote_volume` in quote units.
 
-    `quote_volume`, `trade_count` and `taker_buy_volume` are None where the venue does not publish them. `closed` is
-    the venue's word
-    (or, for REST rows without a flag, that the close time has passed on the server's clock).
+    `quote_volume`, `trade_count` and `taker_buy_volume` are None where the venue does not publish them. `closed` is the
+    venue's word (or, for REST rows without a flag, that the close time has passed on the server's clock).
     """
 
     timeframe: str
@@ -231,11 +225,9 @@ GapState = Literal["open", "repaired", "unrecoverable", "legitimate"]
 class SequenceGap(Record, frozen=True, kw_only=True, gc=False):
     """A hole in one stream of one instrument: a row of the gap ledger, written again when its state changes.
 
-    `stream` is `trades | depth | bbo | candles`. `from_id` and `to_id` bound the missing ids, inclusive; None where
-    the stream has no ids.
-    `from_ts`/`to_ts` bound it in time. `cause` is a short constant, `reason` words for a person (why it is
-    unrecoverable).
-    Key: (venue, instrument, stream, opened_at, from_id).
+    `stream` is `trades | depth | bbo | candles`. `from_id` and `to_id` bound the missing ids, inclusive; None where the
+    stream has no ids. `from_ts`/`to_ts` bound it in time. `cause` is a short constant, `reason` words for a person (why
+    it is unrecoverable). Key: (venue, instrument, stream, opened_at, from_id).
     """
 
     stream: str

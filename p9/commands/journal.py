@@ -24,10 +24,11 @@ def import_(
 ) -> None:
     """Convert recordings (FILE...) into a journal folder OUT.
 
-    Two layouts are read, gzipped or not. A: `<epoch in us or ns> <JSON>` per line, where a line without a `stream`
-    key is a REST depth
-    snapshot. B: `<seconds>: <frame>`, with `<url> <- ...` for what the client sent and `<url> -> t: body` for a REST
-    answer.
+    Two layouts are read, gzipped or not.
+
+    A: `<epoch in us or ns> <JSON>` per line, where a line without a `stream` key is a REST depth snapshot.
+
+    B: `<seconds>: <frame>`, with `<url> <- ...` for what the client sent and `<url> -> t: body` for a REST answer.
     """
     from p9.imports import convert
 

@@ -1,8 +1,7 @@
 """Minute bars of one instrument, as integers, over the path of its coin; every longer bar is their sum.
 
 Bars of a tile are drawn once, relative to the tile's level. Longer bars come from reductions of tiles, so a bar of a
-day is exactly
-the sum of its 1,440 minutes, and no two timeframes can disagree.
+day is exactly the sum of its 1,440 minutes, and no two timeframes can disagree.
 """
 
 from __future__ import annotations

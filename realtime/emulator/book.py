@@ -1,8 +1,7 @@
 """An order book in integers, both sides alike.
 
 A side keeps its prices in ascending order of attractiveness: bids as they are, asks negated, so that the best price is
-the last one
-on either side and one piece of code serves both.
+the last one on either side and one piece of code serves both.
 """
 
 from __future__ import annotations

@@ -43,12 +43,12 @@ TICK: Micros = 100_000
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What to emulate: a seed, or `tapes` (folders or segments of journals) in their own time.
 
-    `history` are folders of recorded candles and funding rates for tapes. `folder` keeps a seeded market over
-    restarts; None: it lives once. `rate` is book events a second and instrument, `lookback_us` how far before its
-    start a seeded market serves trades.
-    A tape's clock begins `preroll_us` before the tape, and its frames flow when all its streams are subscribed, at the
-    latest `patience_us` after the tape's first frame. `truth` is a file for every live trade of a seeded market.
-    `faults` is what goes wrong (an empty plan: what `Emulator.inject` makes), `fault_log` a file for what did.
+    `history` are folders of recorded candles and funding rates for tapes. `folder` keeps a seeded market over restarts;
+    None: it lives once. `rate` is book events a second and instrument, `lookback_us` how far before its start a seeded
+    market serves trades. A tape's clock begins `preroll_us` before the tape, and its frames flow when all its streams
+    are subscribed, at the latest `patience_us` after the tape's first frame. `truth` is a file for every live trade of
+    a seeded market. `faults` is what goes wrong (an empty plan: what `Emulator.inject` makes), `fault_log` a file for
+    what did.
     """
 
     seed: int = 1

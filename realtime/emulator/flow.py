@@ -2,8 +2,8 @@
 
 Limit orders, cancellations and market orders arrive as a Poisson process around the coin's seeded path; market orders
 lean towards the path, so the six instruments of a coin stay together. What happens depends on seed and time alone,
-never on how
-often somebody looks: `advance` may be called in any steps, and a restarted market relives its past exactly.
+never on how often somebody looks: `advance` may be called in any steps, and a restarted market relives its past
+exactly.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """What the emulated venues list, with the venues' trading rules of late 2026, and how much of it trades.
 
 Not every rule could be checked against a venue (OKX's contract values of BNB and XRP are as clients report them);
-nothing
-depends on them being right, since everybody reads them from the emulated venue.
+nothing depends on them being right, since everybody reads them from the emulated venue.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """One emulated instrument: seeded history up to `t0`, a live book from there on, and no seam between them.
 
 `t0` is a whole minute, so no candle mixes the two. Trades are served from the look-back zone on; older candles have
-none behind them, and
-a request for those gets what a venue gives for trades too old: nothing.
+none behind them, and a request for those gets what a venue gives for trades too old: nothing.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
 """One seeded price path per coin, minute by minute, cheap at any depth.
 
 The path is laid out of *tiles*: two hours of minute steps, drawn once, 128 of them per coin, in mirrored pairs. A chain
-says which
-tile lies where, at what price level it starts and how busy it is; it is extended forward from 2020 by a seeded walk
-that leans back towards a slow wave around the coin's anchor. A tile is moved by adding an integer to its prices, so
-whatever was summed over a tile once (a bar of 2 h, a volume) holds wherever it lies: a thousand days cost twelve
-thousand additions.
+says which tile lies where, at what price level it starts and how busy it is; it is extended forward from 2020 by a
+seeded walk that leans back towards a slow wave around the coin's anchor. A tile is moved by adding an integer to its
+prices, so whatever was summed over a tile once (a bar of 2 h, a volume) holds wherever it lies: a thousand days cost
+twelve thousand additions.
 """
 
 from __future__ import annotations

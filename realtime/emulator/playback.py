@@ -97,9 +97,8 @@ def _merged(before: MarkPrice, now: MarkPrice) -> MarkPrice:
 class TapeView:
     """A `MarketView` of one venue of a tape.
 
-    Candles are recorded ones where there are any, else the tape's own candle frames, else the sum of its trades; of
-    the time
-    before the tape only recorded ones. What was not recorded is not there.
+    Candles are recorded ones where there are any, else the tape's own candle frames, else the sum of its trades; of the
+    time before the tape only recorded ones. What was not recorded is not there.
     """
 
     def __init__(self, rules: Sequence[Rules], shelf: Shelf, clock: Clock, start: Micros) -> None:

@@ -1,8 +1,7 @@
 """The seeded source: three venues under one seed, live since `t0`.
 
 The only state is a small file with seed, rate, look-back and `t0`: everything that ever happened follows from them, so
-a restarted
-emulator relives its past instead of reading it. An hour of 30 instruments takes some seconds.
+a restarted emulator relives its past instead of reading it. An hour of 30 instruments takes some seconds.
 """
 
 from __future__ import annotations

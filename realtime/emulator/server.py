@@ -1,9 +1,8 @@
 """The sockets of one emulated venue: a loopback port for each of the venue's bases, REST or WebSocket.
 
 The venue's own side of the protocol is `warehouse.venues.<venue>.emulate`, which is pure; this file only carries bytes.
-Requests are
-answered on the event loop, after history that is not made yet was made in a thread. A client that does not read is
-disconnected.
+Requests are answered on the event loop, after history that is not made yet was made in a thread. A client that does not
+read is disconnected.
 """
 
 from __future__ import annotations

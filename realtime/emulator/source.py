@@ -26,8 +26,7 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     """What an emulated venue says of itself at `/p9/emulator`.
 
     `streams` are the venue's stream names that a tape holds, None for all of today's; `dialect_at` dates its format.
-    Trades are
-    served from `trades_from` on. `seed` is None for a tape, `tape` empty for a seed.
+    Trades are served from `trades_from` on. `seed` is None for a tape, `tape` empty for a seed.
     """
 
     realm: str = "emulated"

@@ -1,9 +1,8 @@
 """Recorded journals as a source: frames as they came, at their own pace, in their own time.
 
 The clock of everybody is offset so that a tape is now. Its first seconds are served over REST only; from then on, once
-all its streams are
-subscribed, each frame goes out at the instant it was received, to the connections that hold its stream. The same
-frames, read by the venue's own sessions, are the market behind REST.
+all its streams are subscribed, each frame goes out at the instant it was received, to the connections that hold its
+stream. The same frames, read by the venue's own sessions, are the market behind REST.
 """
 
 from __future__ import annotations

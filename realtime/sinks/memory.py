@@ -13,8 +13,7 @@ class MemorySink:
     """Delivers at once. With `held=True` it waits for `release`, and newer state supersedes unsent older state.
 
     `sent` holds `(channel, bytes)` in the order of sending, `last` the newest kept message of a channel. `published`
-    turns a message into
-    its `ts_pub`; without it `ts_recv` is written, as a replay does.
+    turns a message into its `ts_pub`; without it `ts_recv` is written, as a replay does.
     """
 
     def __init__(

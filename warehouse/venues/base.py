@@ -1,11 +1,9 @@
 """What every venue folder offers: a connection without the connection, requests without a client, and the venue's own
 side.
 
-A *session* is one WebSocket connection without the socket: bytes and times in, records and commands out. A *walk* is
-a REST
-conversation without the client: a generator that yields `Fetch` and is sent the parsed answer. An *emulated venue* is
-the other
-end of both. All are pure, so a recorded day replays to the same bits.
+A *session* is one WebSocket connection without the socket: bytes and times in, records and commands out. A *walk* is a
+REST conversation without the client: a generator that yields `Fetch` and is sent the parsed answer. An *emulated venue*
+is the other end of both. All are pure, so a recorded day replays to the same bits.
 """
 
 from __future__ import annotations
@@ -47,11 +45,10 @@ class Send(msgspec.Struct, frozen=True):
 class Fetch(msgspec.Struct, frozen=True, kw_only=True):
     """Command: ask this over REST (GET) and hand the answer back.
 
-    `base` names the REST base in `ENDPOINTS` (`rest_spot`, `rest_perp`, or `rest`), `path` and `query` are the
-    venue's. `ccxt` is ccxt's implicit
-    method for the same request, which the flows call. `weight` is what it costs of the venue's published budget.
-    `instrument` is ours, empty
-    where the request is about none. `tag` lets a session recognise the answer.
+    `base` names the REST base in `ENDPOINTS` (`rest_spot`, `rest_perp`, or `rest`), `path` and `query` are the venue's.
+    `ccxt` is ccxt's implicit method for the same request, which the flows call. `weight` is what it costs of the
+    venue's published budget. `instrument` is ours, empty where the request is about none. `tag` lets a session
+    recognise the answer.
     """
 
     purpose: Purpose
@@ -108,8 +105,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """Which streams a session subscribes to and how old their format is.
 
     `streams` holds the venue's own stream or channel names without the instrument (`trade`, `depth@100ms`,
-    `bookTicker`); None means the
-    venue's streams of today. `at` picks dated decoders; None means today's.
+    `bookTicker`); None means the venue's streams of today. `at` picks dated decoders; None means today's.
     """
 
     streams: tuple[str, ...] | None = None
@@ -123,10 +119,8 @@ class Session(Protocol):
     """One WebSocket connection to one venue, without the WebSocket.
 
     `name` is unique within the venue and stable (`binance.perp.market`): it is the source id of the journal. `base`
-    names the
-    WebSocket base in the venue's `ENDPOINTS`, `path` what follows it. The first outputs after `connected` are the
-    subscriptions.
-    No method raises on bad input: an unreadable frame is an `Undecodable` record.
+    names the WebSocket base in the venue's `ENDPOINTS`, `path` what follows it. The first outputs after `connected` are
+    the subscriptions. No method raises on bad input: an unreadable frame is an `Undecodable` record.
     """
 
     @property
@@ -174,9 +168,9 @@ Row = TypeVar("Row", bound=Record | Rules)
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What a walk over REST brought.
 
-    `records` ascending and inside the asked range. `complete_from` and `complete_to` bound the half-open range in
-    which the answer is known to
-    hold everything (None: nothing is known complete). `note` says in words why that is less than what was asked.
+    `records` ascending and inside the asked range. `complete_from` and `complete_to` bound the half-open range in which
+    the answer is known to hold everything (None: nothing is known complete). `note` says in words why that is less than
+    what was asked.
     """
 
     records: list[Record]
