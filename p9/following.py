@@ -34,8 +34,10 @@ def published(bus: redis.Redis, patterns: Sequence[str], wait_s: float = 1.0) ->
 
 
 def latest(bus: redis.Redis, pattern: str) -> Iterator[bytes]:
-    """Messages of matching channels, each newer than the one before on its channel. A closed connection is opened
-    again, and what `last:` holds by then is passed again. Raises redis.ConnectionError when the bus stays away.
+    """Messages of matching channels, each newer than the one before on its channel.
+
+    A closed connection is opened again, and what `last:` holds by then is passed again. Raises redis.ConnectionError
+    when the bus stays away.
     """
     import redis
 

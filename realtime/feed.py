@@ -1,5 +1,6 @@
-"""The venue edge: sockets and REST requests. What arrives becomes a journal entry at once; what the core commands
-is obeyed here.
+"""The venue edge: sockets and REST requests.
+
+What arrives becomes a journal entry at once; what the core commands is obeyed here.
 """
 
 from __future__ import annotations

@@ -44,8 +44,10 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Journaled:
-    """Engine and writer of one worker. `counted_from` is the `log_seq` from which on this process has made messages,
-    `warm` says whether it goes on where another one stopped.
+    """Engine and writer of one worker.
+
+    `counted_from` is the `log_seq` from which on this process has made messages, `warm` says whether it goes on where
+    another one stopped.
     """
 
     def __init__(self, work: Work, clock: Clock, engine: Engine, header: Header, counted_from: int, warm: bool) -> None:
@@ -58,8 +60,9 @@ class Journaled:
 
     @classmethod
     async def open(cls, work: Work, clock: Clock, resend: Resend, epoch: Epoch) -> Journaled:
-        """Continue from the journal: last checkpoint, then its entries; else start anew. Opens a segment in either
-        case. Raises ConfigError for a journal of the other realm.
+        """Continue from the journal: last checkpoint, then its entries; else start anew.
+
+        Opens a segment in either case. Raises ConfigError for a journal of the other realm.
 
         What was made since the last segment's beginning is sent again: nobody knows what of it had arrived. A segment's
         rules are those by which its checkpoint was made, whatever the venue lists by now.

@@ -1,5 +1,6 @@
-"""What other processes leave for a worker on the bus: context documents, seam certificates, rules. Each change
-becomes an entry.
+"""What other processes leave for a worker on the bus: context documents, seam certificates, rules.
+
+Each change becomes an entry.
 """
 
 from __future__ import annotations

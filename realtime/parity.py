@@ -23,8 +23,9 @@ KEPT = 20
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """A message that is not what its journal gives. `published` is None where a stream lacks it, `replayed` where the
-    journal does not give it.
+    """A message that is not what its journal gives.
+
+    `published` is None where a stream lacks it, `replayed` where the journal does not give it.
     """
 
     channel: str

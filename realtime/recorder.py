@@ -42,8 +42,10 @@ DRAIN_S = 2.5
 
 
 class RecorderOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What a recorder is told. `journals` are the folders by venue; `commit_us` and `commit_rows` bound a batch of
-    trades, `keep_us` one of everything else; times in microseconds.
+    """What a recorder is told.
+
+    `journals` are the folders by venue; `commit_us` and `commit_rows` bound a batch of trades, `keep_us` one of
+    everything else; times in microseconds.
     """
 
     journals: dict[str, Path]

@@ -62,8 +62,9 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_segments(path: Path, from_seq: int = 0) -> Iterator[tuple[Segment, Iterator[tuple[int, Entry]]]]:
-    """Each segment of a journal (a folder, or one segment file) with its entries, in order. Raises JournalError
-    when there is none.
+    """Each segment of a journal (a folder, or one segment file) with its entries, in order.
+
+    Raises JournalError when there is none.
 
     Of a folder, the first segment is the one that holds `from_seq`, or the oldest.
     """
@@ -198,8 +199,9 @@ class Tail:
         self._opening = b""
 
     def read(self, limit: int = 50_000) -> list[tuple[int, Entry]]:
-        """Up to about `limit` further entries with their `log_seq`, none when there is nothing new. Never crosses
-        into a new segment within one call.
+        """Up to about `limit` further entries with their `log_seq`, none when there is nothing new.
+
+        Never crosses into a new segment within one call.
         """
         if self.segment is None and not self._start():
             return []

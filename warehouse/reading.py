@@ -26,8 +26,9 @@ _TYPES = {
 
 
 def open_lake(root: str | Path | None = None, storage_options: Mapping[str, str] | None = None) -> Lake:
-    """The lake at `root`, else at `P9_LAKE`, else `lake` under `P9_HOME` (default `p9-home`). Raises ConfigError
-    when there is none.
+    """The lake at `root`, else at `P9_LAKE`, else `lake` under `P9_HOME` (default `p9-home`).
+
+    Raises ConfigError when there is none.
     """
     found = str(root or os.environ.get("P9_LAKE") or Path(os.environ.get("P9_HOME", "p9-home")).absolute() / "lake")
     if "://" not in found and not Path(found).is_dir():
@@ -59,8 +60,9 @@ def scan(name: str, root: str | Path | None = None, storage_options: Mapping[str
 
 
 def export(query: str, path: str | Path, root: str | Path | None = None) -> int:
-    """Write a query's rows to a `.parquet`, `.csv` or `.json` file; returns how many. Raises ConfigError for another
-    suffix.
+    """Write a query's rows to a `.parquet`, `.csv` or `.json` file; returns how many.
+
+    Raises ConfigError for another suffix.
     """
     target = Path(path)
     forms = {".parquet": "PARQUET", ".csv": "CSV", ".json": "JSON"}

@@ -82,8 +82,9 @@ def run(recording: Recording, makers: dict[str, Maker], rounds: int) -> list[Res
 
 
 def _timed(maker: Maker, recording: Recording) -> tuple[float, Counted]:
-    """Microseconds of CPU time a frame, and the answer. What was there before is hidden from the garbage collector, for
-    a live process holds no such recording.
+    """Microseconds of CPU time a frame, and the answer.
+
+    What was there before is hidden from the garbage collector, for a live process holds no such recording.
     """
     contestant = maker(recording)
     gc.collect()

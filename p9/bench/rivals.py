@@ -23,8 +23,9 @@ TOP = 20
 
 
 class Counted(msgspec.Struct, frozen=True):
-    """What a contestant saw: trades, and the best twenty bids and asks of each symbol at the end. `timers_us` is what
-    its timer entries took, in microseconds of CPU time.
+    """What a contestant saw: trades, and the best twenty bids and asks of each symbol at the end.
+
+    `timers_us` is what its timer entries took, in microseconds of CPU time.
     """
 
     trades: int

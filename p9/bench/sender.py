@@ -44,8 +44,9 @@ class Prepared(msgspec.Struct, frozen=True):
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """What was written: (symbol, trade id, monotonic seconds) of each trade, and how long it took. `waiting` bytes
-    were not taken by the other side when the last was due.
+    """What was written: (symbol, trade id, monotonic seconds) of each trade, and how long it took.
+
+    `waiting` bytes were not taken by the other side when the last was due.
     """
 
     frames: int

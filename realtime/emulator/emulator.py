@@ -175,8 +175,10 @@ class Emulator:
         return {venue: self.source.about(venue).dialect for venue in self.source.venues}
 
     def inject(self, fault: Fault) -> str:
-        """Let something go wrong now, whatever `at` and `after` say; returns its id in the log. Needs a plan in the
-        options, if an empty one. Raises ConfigError for what cannot happen, or not at this time any more.
+        """Let something go wrong now, whatever `at` and `after` say; returns its id in the log.
+
+        Needs a plan in the options, if an empty one. Raises ConfigError for what cannot happen, or not at this time any
+        more.
         """
         desk = self._desks.get(fault.venue)
         if desk is None:

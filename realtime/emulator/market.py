@@ -145,8 +145,9 @@ class Market:
         self.flow.refine(factor, self.rules)
 
     def _statements(self, at: Micros) -> Iterable[Record]:
-        """Mark price and ticker each second, open interest each three, funding each thirty. The ticker waits until
-        history is made.
+        """Mark price and ticker each second, open interest each three, funding each thirty.
+
+        The ticker waits until history is made.
         """
         if self.derivatives is not None:
             yield self.derivatives.mark_price(at)

@@ -53,8 +53,9 @@ class Shelf:
 
     @classmethod
     def read(cls, folders: Sequence[str], rules: Sequence[Rules], until: Micros) -> Shelf:
-        """All rows that were complete at `until` of the instruments in `rules`. Raises ConfigError for a folder that
-        does not exist.
+        """All rows that were complete at `until` of the instruments in `rules`.
+
+        Raises ConfigError for a folder that does not exist.
         """
         shelf = cls()
         for folder in folders:

@@ -26,8 +26,9 @@ from warehouse.records import (
 
 
 class SeededView:
-    """All instruments of one venue as a `MarketView`. Candle, trade and ticker calls raise `Cold` before history is
-    made.
+    """All instruments of one venue as a `MarketView`.
+
+    Candle, trade and ticker calls raise `Cold` before history is made.
     """
 
     def __init__(

@@ -1,5 +1,6 @@
-"""What the recorder says on the bus: certificates for the workers, its health for the board. Recording never waits for
-either: without a bus, what is to be said is said later.
+"""What the recorder says on the bus: certificates for the workers, its health for the board.
+
+Recording never waits for either: without a bus, what is to be said is said later.
 """
 
 from __future__ import annotations

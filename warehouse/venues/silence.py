@@ -26,8 +26,9 @@ LIMITS: dict[Kind, Micros] = {
     "funding": 180 * SECOND,
     "open_interest": 30 * SECOND,
 }
-"""How long a stream of each kind may be quiet, where a venue does not push more rarely by design. What speaks only
-when something happens (liquidations, states, block trades) has no limit.
+"""How long a stream of each kind may be quiet, where a venue does not push more rarely by design.
+
+What speaks only when something happens (liquidations, states, block trades) has no limit.
 """
 
 BUSY = ("BTC-USDT-PERP", "ETH-USDT-PERP")

@@ -78,8 +78,9 @@ def aggregates(rules: Rules, origin: Origin = "stream") -> Callable[[wire.AggTra
 
 
 def fills(rules: Rules) -> Callable[[wire.RawTrade, Micros], Trade]:
-    """A reader of `@trade`: one fill; `X` other than MARKET is off-market. Raises Priceless, and ValueError off the
-    grid.
+    """A reader of `@trade`: one fill; `X` other than MARKET is off-market.
+
+    Raises Priceless, and ValueError off the grid.
     """
     instrument, ticks, lots = rules.instrument, rules.grid.ticks_of, rules.grid.lots_of
 

@@ -105,8 +105,10 @@ def premium_index(
 
 
 def liquidations(rules: Rules) -> Callable[[bytes, Micros], tuple[Liquidation]]:
-    """A reader of frames of `@forceOrder`. The order sells what a long held. Raises ValueError for another side, no
-    price, or a size off the grid; an average price may lie off it.
+    """A reader of frames of `@forceOrder`.
+
+    The order sells what a long held. Raises ValueError for another side, no price, or a size off the grid; an average
+    price may lie off it.
     """
     instrument, grid, parse = rules.instrument, rules.grid, reader(wire.Frame[wire_feeds.ForceOrder])
 
@@ -139,8 +141,10 @@ def liquidations(rules: Rules) -> Callable[[bytes, Micros], tuple[Liquidation]]:
 
 
 def block_trades(rules: Rules) -> Callable[[bytes, Micros], tuple[Trade]]:
-    """A reader of frames of `@blockTrade`. Its ids are no part of the trade chain: `trade_seq` is None, and `trade_id`
-    begins with `block-`. Raises ValueError off the grid.
+    """A reader of frames of `@blockTrade`.
+
+    Its ids are no part of the trade chain: `trade_seq` is None, and `trade_id` begins with `block-`. Raises ValueError
+    off the grid.
     """
     instrument, grid, parse = rules.instrument, rules.grid, reader(wire.Frame[wire_feeds.BlockTrade])
 

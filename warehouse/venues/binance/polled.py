@@ -34,8 +34,9 @@ _system = decode.reader(wire_feeds.SystemStatus)
 
 
 class Polled:
-    """The polls of one root; that of futures books asks nothing. `intervals` are funding intervals by symbol, empty
-    until the venue has told them.
+    """The polls of one root; that of futures books asks nothing.
+
+    `intervals` are funding intervals by symbol, empty until the venue has told them.
     """
 
     def __init__(self, root: Root, rules: Sequence[Rules]) -> None:

@@ -13,8 +13,10 @@ Step = Literal["apply", "ignore", "gap"]
 
 
 class Sequence(Protocol):
-    """What both machines offer. `last` is the id of the newest update in the book, `first_pending` whether the first
-    event after the snapshot is still to come.
+    """What both machines offer.
+
+    `last` is the id of the newest update in the book, `first_pending` whether the first event after the snapshot is
+    still to come.
     """
 
     last: int

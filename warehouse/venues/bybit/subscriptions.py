@@ -51,8 +51,9 @@ class Subscriptions:
         return not self._refused and not any(request.first for request in self.pending.values())
 
     def begin(self, topics: Sequence[str], now: Micros, needed: bool) -> list[Send]:
-        """A connection came up: everything anew, at most ten topics in a request. Unless `needed`, nobody waits for the
-        acknowledgements.
+        """A connection came up: everything anew, at most ten topics in a request.
+
+        Unless `needed`, nobody waits for the acknowledgements.
         """
         self.pending.clear()
         self._refused.clear()

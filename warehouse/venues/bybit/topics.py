@@ -1,5 +1,6 @@
-"""Readers of the topics that need no machine: best quotes, candles, liquidations, insurance pools. A reader takes a
-frame and its receive time.
+"""Readers of the topics that need no machine: best quotes, candles, liquidations, insurance pools.
+
+A reader takes a frame and its receive time.
 """
 
 from __future__ import annotations

@@ -54,8 +54,10 @@ class Request(msgspec.Struct):
 
 
 class Sent(msgspec.Struct):
-    """What a subscriber of a book was sent last. `followed` once an update came after the snapshot: where recorded
-    frames are played instead, nobody here knows which heartbeat would continue them.
+    """What a subscriber of a book was sent last.
+
+    `followed` once an update came after the snapshot: where recorded frames are played instead, nobody here knows which
+    heartbeat would continue them.
     """
 
     last: int

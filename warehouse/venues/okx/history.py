@@ -35,8 +35,10 @@ __all__ = [
 ]
 
 NEWEST_CANDLES = 840
-"""Bars for which `/market/candles` is asked. It holds 1440, but the deep endpoint has a budget of its own: using both
-brings a thousand bars of every timeframe a third sooner."""
+"""Bars for which `/market/candles` is asked.
+
+It holds 1440, but the deep endpoint has a budget of its own: using both brings a thousand bars of every timeframe a
+third sooner."""
 
 
 def instruments(instruments: Sequence[str], now: Micros) -> Generator[Fetch, object, list[Rules]]:

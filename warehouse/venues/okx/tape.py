@@ -30,8 +30,9 @@ BACKOFF_LIMIT: Micros = 30 * SECOND
 
 
 class Hole(msgspec.Struct, gc=False):
-    """Ids `from_id..to_id` that are being asked for. `cursor` is the exclusive upper id of the next page, 0 for the
-    newest page; `asked_at` is 0 while no request is out.
+    """Ids `from_id..to_id` that are being asked for.
+
+    `cursor` is the exclusive upper id of the next page, 0 for the newest page; `asked_at` is 0 while no request is out.
     """
 
     from_id: int
