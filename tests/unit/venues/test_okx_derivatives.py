@@ -5,14 +5,16 @@ from __future__ import annotations
 import ccxt
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.unit.venues.okx_market import NOW, SPOT, SWAP, Market
 from tests.unit.venues.test_okx_history import walk
 from warehouse.clock import DAY, HOUR, MINUTE, Micros
-from warehouse.errors import DecodeError
+from warehouse.errors import DecodeError, Rejected
 from warehouse.instruments import timeframe_us
-from warehouse.records import BookUpdate, Candle, InstrumentStatus, InsuranceFund, OpenInterest, VenueNotice
-from warehouse.venues.base import MarkKind
+from warehouse.records import BookUpdate, Candle, InstrumentStatus, InsuranceFund, OpenInterest, Record, VenueNotice
+from warehouse.venues.base import Fetch, MarkKind, Walk
 from warehouse.venues.okx import history, requests
 
 KINDS: tuple[MarkKind, ...] = ("mark", "index")
@@ -204,3 +206,53 @@ def test_bars_of_a_minute_are_complete_only_when_closed() -> None:
     answer, _ = walk(history.mark_candles(SWAP, "mark", "1m", made[0].open_time, NOW + HOUR, market.at), market)
     assert len(answer.records) == 10
     assert answer.complete_to == NOW // MINUTE * MINUTE
+
+
+JUNK: list[object] = [None, "", "x", "-1", "NaN", "1e400", 7, [], {}, "99999999999999999999", True]
+
+
+def bent(value: object, path: list[int], junk: object) -> object:
+    """`value` with what lies at the end of `path` replaced; each step chooses among what is there."""
+    if not path or not isinstance(value, dict | list) or not value:
+        return junk
+    if isinstance(value, list):
+        at = path[0] % len(value)
+        return [bent(one, path[1:], junk) if place == at else one for place, one in enumerate(value)]
+    key = list(value)[path[0] % len(value)]
+    return {name: bent(one, path[1:], junk) if name == key else one for name, one in value.items()}
+
+
+@given(
+    st.sampled_from(["mark", "interest", "insurance", "statuses", "calendar", "book"]),
+    st.lists(st.integers(0, 40), min_size=1, max_size=6),
+    st.sampled_from(JUNK),
+    st.integers(0, 3),
+)
+def test_a_spoilt_answer_is_refused_in_the_projects_own_words(
+    name: str, path: list[int], junk: object, nth: int
+) -> None:
+    market = Market()
+    market.listed.mark_candles["mark"] = priced("mark", "1h", 5)
+    market.listed.open_interest = readings("5m", 5)
+    market.listed.states = [stated("BTC-USDT-PERP", "trading", "live", NOW + DAY)]
+    walks: dict[str, Walk] = {
+        "mark": history.mark_candles(SWAP, "mark", "1h", NOW - 4 * HOUR, NOW, NOW),
+        "interest": history.open_interest(SWAP, "5m", NOW - HOUR, NOW, NOW),
+        "insurance": history.insurance(NOW),
+        "statuses": history.statuses(["BTC-USDT-PERP", "BTC-USDT"], NOW),
+        "calendar": history.calendar(NOW),
+        "book": history.book(SWAP, NOW),
+    }
+    asked = 0
+
+    def spoil(fetch: Fetch, body: bytes) -> bytes:
+        nonlocal asked
+        asked += 1
+        return msgspec.json.encode(bent(msgspec.json.decode(body), path, junk)) if asked == nth + 1 else body
+
+    try:
+        answer, _ = walk(walks[name], market, spoil)
+    except (DecodeError, Rejected):
+        return
+    times = [one.ts_event for one in answer.records if isinstance(one, Record)]
+    assert times == sorted(times)

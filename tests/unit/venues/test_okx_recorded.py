@@ -12,7 +12,7 @@ import msgspec
 from tests.kit.recordings import recordings
 from warehouse.clock import Micros
 from warehouse.instruments import Rules
-from warehouse.records import BookUpdate, SequenceGap, Trade
+from warehouse.records import BookUpdate, FundingRate, Liquidation, MarkPrice, SequenceGap, Ticker, Trade, Undecodable
 from warehouse.venues.base import Dialect, Output
 from warehouse.venues.okx import render
 from warehouse.venues.okx.session import OkxSession, sessions
@@ -140,3 +140,50 @@ def test_frames_of_july_2026_chain_without_a_checksum() -> None:
     assert (len(snapshot.bids), len(snapshot.asks)) == (400, 400)
     assert (snapshot.update_id, update.previous_id, update.update_id) == (78677952608, 78677952608, 78677952687)
     assert update.asks[1] == (64223.0, 0.0)
+
+
+def swap(symbol: str, tick: str, lot: str, contract: str) -> Rules:
+    base = symbol.split("-")[0]
+    return Rules(
+        venue="okx", instrument=f"{base}-USDT-PERP", symbol=symbol, market="perp", tick=tick, lot=lot,
+        contract_value=contract,
+    )  # fmt: skip
+
+
+def test_single_frames_of_2021_and_2022_are_read_as_marks_funding_and_tickers() -> None:
+    rules = [swap("WNCG-USDT-SWAP", "0.0001", "1", "1"), swap("SOS-USDT-SWAP", "0.0000000001", "1", "1")]
+    one = session_of(rules)
+    frames = recordings("okx", "swap", "frames_tardis", "frames.jsonl").read_bytes().splitlines()
+    found = [output for frame in frames if b'"arg"' in frame for output in one.receive(frame, 7)]
+    known = {type(output).__name__: output for output in found if not isinstance(output, Undecodable)}
+    assert list(known) == ["FundingRate", "Ticker", "MarkPrice"]
+    funding, ticker, mark = known["FundingRate"], known["Ticker"], known["MarkPrice"]
+    assert isinstance(funding, FundingRate)
+    assert (funding.funding_rate, funding.next_funding_at, funding.interval_us) == (0.00048105, 1640131200000000, None)
+    assert isinstance(ticker, Ticker)
+    assert (ticker.last_price, ticker.volume, ticker.quote_volume) == (2.1729, 803940.0, None)
+    assert isinstance(mark, MarkPrice)
+    assert (mark.mark_price, mark.ts_event) == (2.1729, 1640131259180000)
+    lost = [output for output in found if isinstance(output, Undecodable)]
+    assert [output.why for output in lost] == ["Object missing required field `fundingRate` - at `$.data[0]`"]
+
+
+def test_a_liquidation_of_2026_is_read() -> None:
+    one = session_of([swap("MINA-USDT-SWAP", "0.00001", "1", "1")])
+    frames = recordings("okx", "swap", "frames_liquidation_2026", "frames.jsonl").read_bytes().splitlines()
+    (found,) = [output for frame in frames for output in one.receive(frame, 7)]
+    assert isinstance(found, Liquidation)
+    assert (found.instrument, found.liquidated_side, found.price, found.size) == (
+        "MINA-USDT-PERP",
+        "short",
+        0.09859,
+        10975.0,
+    )
+    assert (found.ts_event, found.sampled, found.price_basis) == (1789678209470000, True, "bankruptcy")
+
+
+def session_of(rules: list[Rules]) -> OkxSession:
+    streams = ("funding-rate", "tickers", "mark-price", "liquidation-orders")
+    (one,) = sessions(rules, Dialect(streams=streams))
+    one.connected(1)
+    return one
