@@ -21,14 +21,14 @@ def main(pipe: Connection, path: str, pattern: str) -> None:
         bus.sendall(b"PSUBSCRIBE %b\r\n" % pattern.encode())
         reader, heard = hiredis.Reader(), []
         while True:
-            ready, _, _ = select.select([bus, pipe], [], [])
-            if bus in ready:
+            ready, _, _ = select.select([bus.fileno(), pipe.fileno()], [], [])
+            if bus.fileno() in ready:
                 reader.feed(bus.recv(1 << 20))
                 now = monotonic()
                 while (message := reader.gets()) is not False:
                     if message[0] == b"pmessage":
                         heard.append((message[2].decode(), message[3], now))
-            if pipe in ready:
+            if pipe.fileno() in ready:
                 if pipe.recv() is None:
                     return
                 pipe.send(heard)
