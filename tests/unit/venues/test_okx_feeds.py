@@ -245,6 +245,21 @@ def test_the_hour_of_a_connection_has_room_for_so_many_control_messages() -> Non
     assert Controls.LIMIT < 480
 
 
+def test_a_feed_that_okx_does_not_serve_is_done_without_and_a_book_is_not() -> None:
+    for refused, ready in (("open-interest", True), ("books", False)):
+        joined = Line(session("okx.public"), knowing())
+        joined.far = joined.venue.connect("ws", joined.session.path, {}, NOW)
+        joined.far.channels = tuple(channel for channel in joined.far.channels if channel != refused)
+        joined.obey(joined.session.connected(NOW))
+        assert not joined.session.ready
+        joined.wait(200 * SECOND, SECOND)
+        assert joined.session.ready == ready
+        notices = [one for one in joined.records if isinstance(one, VenueNotice) and one.code == "unavailable"]
+        words = [one.words for one in notices]
+        assert words == (["open-interest BTC-USDT-SWAP: never acknowledged"] if ready else [])
+        assert not [one for one in joined.commands if isinstance(one, Reconnect) and "open-interest" in one.why]
+
+
 def test_quiet_streams_leave_half_of_the_hour_to_books_that_break() -> None:
     joined = line(knowing())
     joined.session.controls.sent = [NOW] * (Controls.FOR_QUIET - 1)

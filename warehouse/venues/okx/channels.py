@@ -24,6 +24,9 @@ WHOLE: dict[str, tuple[str, ...]] = {"liquidation-orders": ("SWAP",), "instrumen
 BLOCKS = "public-block-trades"
 BUSINESS = ("trades-all", *CANDLE_CHANNELS, BLOCKS)
 
+ESSENTIAL = ("bbo-tbt", "books", "trades", "trades-all", *CANDLE_CHANNELS)
+"""Without these a connection is not ready."""
+
 STREAMS = (
     "bbo-tbt", "books", "tickers", "mark-price", "index-tickers", "funding-rate", "open-interest",
     "liquidation-orders", "instruments", "status", "trades-all", "candle1m", BLOCKS,

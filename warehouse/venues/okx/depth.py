@@ -142,6 +142,10 @@ class BookStream:
         now.retry_at = ts_recv + (min(SECOND << min(now.attempts, 10), BACKOFF_LIMIT) if now.attempts else 0)
         return [*out, *self.books.resubscribe(ts_recv)]
 
+    def distrust(self, why: str, at: Micros) -> list[Output]:
+        """The book that these updates make cannot be right: take a new snapshot."""
+        return self._break("distrust", why, at // 1000, (None, None), at) if self.now.phase == "live" else []
+
     def silent(self, why: str, at: Micros) -> list[Output]:
         """A live book has lost even its heartbeat, which is a break too; one that waits has retries of its own."""
         return self._break("silent", why, at // 1000, (None, None), at) if self.now.phase == "live" else []

@@ -19,6 +19,7 @@ from warehouse.venues.okx import feeds, wire
 from warehouse.venues.okx.channels import (
     BOOKS_PER_CONNECTION,
     BUSINESS,
+    ESSENTIAL,
     PERPETUAL,
     PUBLIC,
     STREAMS,
@@ -42,6 +43,7 @@ ENDPOINTS: dict[str, str] = {"rest": "https://openapi.okx.com", "ws": "wss://ws.
 SILENCE: Micros = 20 * SECOND
 PONG_WAIT: Micros = 10 * SECOND
 ACK_WAIT: Micros = 10 * SECOND
+ASKS = 3
 ARGS_PER_FRAME = 100
 UPGRADE = "64008"
 
@@ -162,6 +164,15 @@ class OkxSession:
             out.append(control("subscribe", args[at : at + ARGS_PER_FRAME], f"{self._asks}x{at}"))
         return out
 
+    def _do_without(self, now: Micros) -> list[Output]:
+        """Feeds that OKX has not acknowledged after `ASKS`: the trades and books of this connection need them not."""
+        out: list[Output] = []
+        for arg in [arg for arg in self._pending if self._asks >= ASKS and arg[0] not in ESSENTIAL]:
+            del self._pending[arg]
+            self.silence.expect((self._handlers[arg][1],), 0)
+            out.append(self._notice("unavailable", f"{' '.join(arg).rstrip()}: never acknowledged", now))
+        return out
+
     def disconnected(self, now: Micros, why: str, /) -> Sequence[Output]:
         """Every book on this connection is invalid; the tapes find what they missed at the first trade after."""
         self._up = False
@@ -270,7 +281,7 @@ class OkxSession:
                 self._pinged = self._heard = now
                 out.append(Reconnect(f"nothing heard for {(SILENCE + PONG_WAIT) // SECOND} s, not even a pong"))
         if self._pending and now - self._asked_at >= ACK_WAIT * min(self._asks, 6):
-            out += self._subscribe(now)
+            out += [*self._do_without(now), *self._subscribe(now)]
         out += self.books.tick(now)
         for quiet in self.silence.quiet(now):
             out += self._quiet(quiet, now)
@@ -291,6 +302,11 @@ class OkxSession:
             return out
         self.silence.expect((quiet.stream,), now)
         return [*out, control("unsubscribe", [arg]), control("subscribe", [arg])]
+
+    def resync(self, instrument: str, why: str, now: Micros, /) -> Sequence[Output]:
+        """See `Session.resync`."""
+        stream = self._book_of.get(instrument)
+        return [] if stream is None else stream.distrust(why, now)
 
     def state(self) -> dict[str, object]:
         """Everything the session remembers, so that a replay from here gives the same outputs."""
