@@ -12,9 +12,19 @@ C = TypeVar("C", bound=Callable[..., Any])
 
 
 def _chosen(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
-    """Into the environment, so that everything a command starts is configured alike."""
-    if value is not None:
-        os.environ["P9_CONFIG"] = os.path.abspath(value)  # noqa: PTH100  a missing file is for the loader to tell
+    """Into the environment while the command runs, so that everything it starts is configured alike."""
+    if value is None:
+        return
+    before = os.environ.get("P9_CONFIG")
+    os.environ["P9_CONFIG"] = os.path.abspath(value)  # noqa: PTH100  a missing file is for the loader to tell
+
+    def restore() -> None:
+        if before is None:
+            os.environ.pop("P9_CONFIG", None)
+        else:
+            os.environ["P9_CONFIG"] = before
+
+    ctx.call_on_close(restore)
 
 
 def config(command: C) -> C:

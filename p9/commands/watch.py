@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 QUIET = ("v", "channel", "epoch", "prev", "source", "reasons", "venue", "instrument", "incomplete", "quality")
 """Fields that the table leaves out of its summary."""
 
-WIDTH = 110
-
 
 @click.command()
 @click.argument("pattern", default="*")
@@ -80,7 +78,12 @@ def _table(rows: dict[str, tuple[int, bytes]]) -> Table:
     import msgspec
     from rich.table import Table
 
-    table = Table("channel", "messages", "seq", "complete", "newest", expand=True)
+    table = Table(box=None, expand=True)
+    table.add_column("channel", no_wrap=True)
+    for head in ("messages", "seq"):
+        table.add_column(head, justify="right")
+    table.add_column("complete")
+    table.add_column("newest", no_wrap=True, overflow="ellipsis", ratio=1)
     for channel in sorted(rows):
         number, body = rows[channel]
         message = msgspec.json.decode(body)
@@ -90,5 +93,5 @@ def _table(rows: dict[str, tuple[int, bytes]]) -> Table:
             if name not in QUIET and not name.startswith("ts_") and not isinstance(value, list | dict)
             if name not in ("seq", "complete", "context_as_of")
         )
-        table.add_row(channel, str(number), str(message["seq"]), "yes" if message["complete"] else "no", words[:WIDTH])
+        table.add_row(channel, str(number), str(message["seq"]), "yes" if message["complete"] else "no", words)
     return table

@@ -1,0 +1,200 @@
+"""What the commands say: to a newcomer, about a mistake, about the state of things."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+
+from p9 import options
+from p9.main import COMMANDS, cli, main
+from p9.sole import sole
+from realtime.board import CHANNEL
+from realtime.bus import absent, alive, client, end_embedded, start_embedded
+from tests.kit.bus import Bus, bus
+from tests.kit.journals import trade
+from warehouse import keys
+from warehouse.errors import ConfigError
+from warehouse.store import Lake
+
+__all__ = ["bus"]
+
+
+def _do(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, list(arguments))
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home folder in which nothing is."""
+    monkeypatch.delenv("P9_CONFIG", raising=False)
+    monkeypatch.setenv("P9_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def _settings(tmp_path: Path, text: str) -> str:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    return str(file)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_a_help_that_begins_with_a_sentence(name: str) -> None:
+    found = _do(name, "--help")
+    assert found.exit_code == 0
+    words = found.output.split("\n\n")[1].strip()
+    assert words[0].isupper()
+    assert "." in words or ":" in words
+
+
+def test_without_arguments_it_lists_every_command() -> None:
+    found = _do()
+    assert all(f"  {name} " in found.output for name in COMMANDS)
+
+
+def test_a_misspelt_command_is_answered_with_the_nearest() -> None:
+    assert "no command 'dmo'. Did you mean 'demo'?" in _do("dmo").output
+    assert "no command 'xyzzy'. 'p9 --help' lists them." in _do("xyzzy").output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["sql", "select 1"], "no lake at"),
+        (["verify", "lake"], "no lake at"),
+        (["status"], "nothing runs here; 'p9 up' starts it"),
+        (["watch"], "start one with 'p9 up' or 'p9 demo'"),
+        (["board"], "'p9 up' starts one, or name a server in bus.url"),
+        (["recorder"], "'p9 up' starts one, or name a server in bus.url"),
+        (["doctor", "--config", "/nowhere.yaml"], "/nowhere.yaml: no such configuration file"),
+    ],
+)
+def test_what_is_not_there_is_said_in_one_line(
+    arguments: list[str], told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["p9", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    found = capsys.readouterr()
+    assert ended.value.code == 1
+    assert found.out == ""
+    assert found.err.startswith("error: ")
+    assert found.err.count("\n") == 1
+    assert told in found.err
+
+
+def test_a_file_that_cannot_be_written_is_named(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Lake(home / "lake").append("trades", [trade(1, origin="rest")])
+    monkeypatch.setattr(sys, "argv", ["p9", "sql", "select 1", "-o", "/nowhere/x.csv"])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err == "error: /nowhere/x.csv: No such file or directory\n"
+
+
+def test_a_named_configuration_is_for_this_command_and_what_it_starts(tmp_path: Path) -> None:
+    @click.command()
+    @options.config
+    def told() -> None:
+        click.echo(os.environ["P9_CONFIG"])
+
+    assert CliRunner().invoke(told, ["--config", str(tmp_path / "a.yaml")]).output == f"{tmp_path}/a.yaml\n"
+    assert "P9_CONFIG" not in os.environ
+
+
+def test_a_worker_refuses_an_instrument_that_the_settings_do_not_name() -> None:
+    found = _do("worker", "--venue", "okx", "--instrument", "DOGE-USDT")
+    assert found.exit_code == 2
+    assert "DOGE-USDT: not in the settings; known: BTC-USDT, " in found.output
+
+
+def test_a_second_worker_of_a_journal_is_refused(home: Path) -> None:
+    with (
+        sole(home / "journal" / "okx" / "worker.lock", "", ""),
+        pytest.raises(ConfigError, match="writes this journal"),
+    ):
+        CliRunner().invoke(cli, ["worker", "--venue", "okx"], catch_exceptions=False)
+
+
+def test_deploying_without_a_server_says_which_variable_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    assert "name one in PREFECT_API_URL" in _do("flows", "deploy", "--pool", "x").output
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
+    assert "no Prefect server answers at http://127.0.0.1:1/api" in _do("flows", "deploy", "--pool", "x").output
+
+
+def test_doctor_finds_a_machine_that_is_set_up(home: Path) -> None:
+    found = _do("doctor")
+    assert found.exit_code == 0, found.output
+    assert [line.split()[1] for line in found.output.splitlines()] == [
+        "python", "packages", "settings", "folder", "bus", "lake",
+    ]  # fmt: skip
+    assert f"none yet at {home}/lake" in found.output
+
+
+def test_doctor_names_an_absent_bus_and_a_lake_of_the_other_realm(tmp_path: Path, home: Path) -> None:
+    Lake(home / "lake", realm="emulated")
+    found = _do("doctor", "--config", _settings(tmp_path, "bus: {url: 'redis://127.0.0.1:1/0'}\n"))
+    assert found.exit_code == 1
+    assert (
+        "FAIL  bus       no answer at redis://127.0.0.1:1/0; start that server, or leave bus.url empty" in found.output
+    )
+    assert "FAIL  lake" in found.output
+    assert "holds emulated data and this process is live" in found.output
+
+
+def _status(ready: bool) -> bytes:
+    connections = {"okx.public": {"up": True, "ready": ready, "why": ""}}
+    worker = {"process": "worker-okx", "up_s": 12.5, "max_rss_mb": 70, "next_seq": 1001, "connections": connections}
+    recorder = {"process": "recorder", "rows": {"trades": 40, "gaps": 2}, "seams": {"a": "proven", "b": "proven"}}
+    why_not = [] if ready else ["okx.public: subscriptions not acknowledged"]
+    told = {"source": "emulated", "why_not": why_not, "processes": {"recorder": recorder, "worker-okx": worker}}
+    return msgspec.json.encode(told)
+
+
+def test_status_tells_what_every_process_said(tmp_path: Path, bus: Bus) -> None:
+    file = _settings(tmp_path, f"bus: {{url: '{bus.url}'}}\n")
+    assert isinstance(_do("status", "--config", file).exception, ConfigError)
+    bus.redis.set(keys.health("board"), msgspec.json.encode({"url": "http://127.0.0.1:9"}))
+    bus.redis.set(f"last:{CHANNEL}", _status(ready=True))
+    found = _do("status", "--config", file)
+    assert found.exit_code == 0, found.output
+    assert "1 of 1 connections ready; 1,000 inputs journaled" in found.output
+    assert "42 rows written; 2 seams proven" in found.output
+    assert "board at http://127.0.0.1:9" in found.output
+    assert "emulated, ready" in found.output
+
+
+def test_status_is_not_ready_when_a_stream_or_the_board_is_not(tmp_path: Path, bus: Bus) -> None:
+    file = _settings(tmp_path, f"bus: {{url: '{bus.url}'}}\n")
+    bus.redis.set(f"last:{CHANNEL}", _status(ready=False))
+    found = _do("status", "--config", file)
+    assert found.exit_code == 1
+    assert "okx.public: subscriptions not acknowledged" in found.output
+    assert "board: not running" in found.output
+    assert _do("status", "--config", file, "--json").exit_code == 1
+
+
+def test_an_embedded_bus_is_started_once_and_ended_by_its_socket(tmp_path: Path) -> None:
+    socket = tmp_path / "b.sock"
+    process = start_embedded(socket, 64)
+    assert process is not None
+    assert start_embedded(socket, 64) is None
+    end_embedded(socket)
+    process.wait(5)
+    assert not alive(f"unix://{socket}")
+    end_embedded(socket)  # nobody there: nothing to do
+
+
+def test_what_is_no_bus_is_told_as_such() -> None:
+    with pytest.raises(ConfigError, match="no URL of a bus: 'http://x'"):
+        client("http://x")
+    assert absent("redis://h:1", ConnectionRefusedError(111, "Connection refused")) == (
+        "no bus at redis://h:1 (Connection refused)"
+    )
