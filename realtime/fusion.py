@@ -15,7 +15,7 @@ from realtime.publish.quotes import best_fields
 from realtime.session import Area
 from warehouse.clock import SECOND, Micros
 from warehouse.instruments import TIMEFRAMES, Grid, timeframe_us
-from warehouse.metrics import TRADE_METRICS
+from warehouse.metrics import TRADE_METRICS, WINDOWS
 from warehouse.metrics.bars import Bar, BarStore, Forming
 from warehouse.metrics.base import Reason, Value
 from warehouse.metrics.ring import TradeRing
@@ -35,6 +35,12 @@ VOLATILITY = ("volatility", "sigma_bps", "volatility_annual")
 FLOW_METRICS = tuple(metric for name in FLOW for metric in TRADE_METRICS if metric.spec.name == name)
 VOLATILITY_METRICS = tuple(metric for name in VOLATILITY for metric in TRADE_METRICS if metric.spec.name == name)
 SESSION_METRICS = tuple(metric for metric in FLOW_METRICS if metric.spec.name not in ("vwap_z", "mr_signal"))
+FIELDS = (
+    *((window, f"{metric.spec.name}_{window}", metric) for window in WINDOWS for metric in FLOW_METRICS),
+    *(("session", f"{metric.spec.name}_session", metric) for metric in SESSION_METRICS),
+    *((window, f"{metric.spec.name}_{window}", metric) for window in WINDOWS for metric in VOLATILITY_METRICS),
+)
+"""Trade metrics of `fusion_data`: window, field name, definition."""
 
 
 class Scales:
@@ -146,13 +152,8 @@ def slow_part(now: Situation, forming: dict[str, Forming], scales: Scales) -> Pa
     """The part of `fusion_data` that moves by the second: windows of trades, forming bars, bias."""
     fields = Fields()
     fields.set("window_end", now.found["1m"].end * SECOND)
-    for name, window in now.found.items():
-        for trade_metric in SESSION_METRICS if name == "session" else FLOW_METRICS:
-            fields.put(f"{trade_metric.spec.name}_{name}", trade_metric.value(window))
-    for name, window in now.found.items():
-        if name != "session":
-            for trade_metric in VOLATILITY_METRICS:
-                fields.put(f"{trade_metric.spec.name}_{name}", trade_metric.value(window))
+    for window, field, metric in FIELDS:
+        fields.put(field, metric.value(now.found[window]))
     candles = fields.section("candles")
     for timeframe in TIMEFRAMES:
         candle_fields(candles.section(timeframe), forming[timeframe], scales.of(timeframe), now.grid)

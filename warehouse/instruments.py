@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Literal
 
 import msgspec
@@ -33,6 +33,7 @@ ROUNDING = 4.0 * 2.0**-53
 _UNIT = {"m": 60, "h": 3600, "d": 86_400}
 
 
+@cache
 def timeframe_us(timeframe: str) -> Micros:
     """Length of a timeframe in microseconds: `15m` is 900_000_000."""
     return int(timeframe[:-1]) * _UNIT[timeframe[-1]] * 1_000_000

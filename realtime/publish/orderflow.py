@@ -21,6 +21,15 @@ DEPTH = tuple(
 """Book metrics by field name."""
 
 
+NAMED = {
+    name: tuple(
+        (f"{metric.spec.name}_{name}", metric) for metric in (SESSION_METRICS if name == "session" else TRADE_METRICS)
+    )
+    for name in (*WINDOWS, "session")
+}
+"""Trade metrics by field name, for each window."""
+
+
 def windows(ring: TradeRing) -> dict[str, TradeWindow]:
     """The rolling windows up to and with the running second, by name, and the `session`."""
     end = ring.second + 1
@@ -32,8 +41,8 @@ def windows(ring: TradeRing) -> dict[str, TradeWindow]:
 def flow_fields(fields: Fields, found: dict[str, TradeWindow]) -> None:
     """Every trade metric over every window: `cvd_1m`, `vwap_15m`, `cvd_session`, ..."""
     for name, window in found.items():
-        for metric in SESSION_METRICS if name == "session" else TRADE_METRICS:
-            fields.put(f"{metric.spec.name}_{name}", metric.value(window))
+        for field, metric in NAMED[name]:
+            fields.put(field, metric.value(window))
 
 
 def depth_fields(fields: Fields, top: BookTop, grid: Grid) -> None:

@@ -114,7 +114,7 @@ class BarStore:
         self.mismatches = 0
         self._bars: dict[str, dict[Micros, Bar]] = {timeframe: {} for timeframe in TIMEFRAMES}
         self._done: Micros = 0  # minutes before this one have been closed from the ring, or never can be
-        self._cache: dict[str, tuple[Micros, Micros, list[Bar], Micros]] = {}
+        self._cache: dict[str, tuple[Micros, Micros, list[Bar], Micros]] = {}  # start, end, the bar so far, known
 
     def seed(self, bars: Mapping[str, Iterable[Bar]]) -> None:
         """Take over closed bars of history; what is already here stays (the stream is newer)."""
@@ -225,15 +225,15 @@ class BarStore:
         if start < minute and minute - MINUTE not in self._bars["1m"]:
             end, running = minute - MINUTE, live  # the minute before ended less than two seconds ago: not closed yet
         cached = self._cache.get(timeframe)
-        if cached is None or cached[:2] != (start, end):
-            cached = self._cache[timeframe] = (start, end, *self._tiles(timeframe, start, end))
-        parts = [*cached[2], *(bar for bar in running if isinstance(bar, Bar))]
-        unseen = sum(
-            span
-            for bar, span in zip(reversed(running), (now - minute, MINUTE), strict=False)
-            if not isinstance(bar, Bar)
-        )
-        known = cached[3] + now - end - unseen
+        if cached is None or cached[0] != start or cached[1] != end:
+            tiles, known = self._tiles(timeframe, start, end)
+            cached = self._cache[timeframe] = (start, end, [merge(tiles)] if tiles else [], known)
+        parts, known = list(cached[2]), cached[3] + now - end
+        for bar, span in zip(running, (MINUTE, now - minute)[-len(running) :], strict=True):
+            if isinstance(bar, Bar):
+                parts.append(bar)
+            else:
+                known -= span
         reason = None
         if known < now - start:
             reason = Reason.WARMUP if self._bars[timeframe] else Reason.NO_HISTORY
