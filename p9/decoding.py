@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -95,17 +95,21 @@ class _Reader:
                 yield from self._frame(row, names)
 
     def _frame(self, row: Row, names: list[str]) -> Iterator[Record]:
-        """To the session that knows the stream; the first that can read one of its frames keeps it."""
+        """To the session that knows the stream; the first that makes something of one of its frames keeps it."""
         known = self._own.get(row.stream)
+        chosen: Sequence[tuple[str, Output]] | None = None
         for name in names if known is None else [known]:
             outputs = self._decoding.feed(Entry(row.ts_recv, name, int(Kind.FRAME), row.frame))
             readable = not any(isinstance(output, Undecodable) for _, output in outputs)
-            if readable or name == names[-1] or known is not None:
-                if readable and row.stream:
+            if readable and outputs:
+                if row.stream:
                     self._own[row.stream] = name
-                yield from self._obey(outputs, row, 0)
-                yield from self._settle(row)
-                return
+                chosen = outputs
+                break
+            if readable or chosen is None:
+                chosen = outputs
+        yield from self._obey(chosen, row, 0)
+        yield from self._settle(row)
 
     def _settle(self, row: Row) -> Iterator[Record]:
         """While a hole is open, let time pass: nobody will ever answer better than now."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import re
 import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,16 +9,16 @@ from pathlib import Path
 
 import msgspec
 
+from p9.textframes import LINE_B, Row, lines, row_of
 from realtime.decoding import Decoding, answered
 from realtime.tape import Writer
 from warehouse.clock import Micros
 from warehouse.errors import ConfigError
 from warehouse.instruments import Listing, Market, Rules
 from warehouse.journal import Entry, Header, Kind
+from warehouse.records import Undecodable
 from warehouse.venues import venue as venue_module
 from warehouse.venues.base import Dialect, Fetch
-
-LINE_B = re.compile(rb"^(?:(\S+) (<->|<-|->) )?(\d+\.\d+)(?:: (.*))?$", re.S)
 
 GRIDS: dict[tuple[str, str], tuple[str, str, str]] = {
     ("binance", "spot"): ("0.01", "0.00001", "1"),
@@ -33,15 +31,6 @@ GRIDS: dict[tuple[str, str], tuple[str, str, str]] = {
 """BTC rules when no instrument list was recorded: tick, lot in wire units, contract value."""
 
 
-def lines(path: Path) -> Iterator[bytes]:
-    """Lines of a text file, gzipped or not."""
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rb") as file:
-        for line in file:
-            if stripped := line.rstrip(b"\r\n"):
-                yield stripped
-
-
 def convert(venue: str, market: str, instruments: list[str], day: str | None, files: list[Path], out: Path) -> int:
     """Write the recordings as one journal; returns the number of entries.
 
@@ -52,13 +41,14 @@ def convert(venue: str, market: str, instruments: list[str], day: str | None, fi
     wanted: Market = "spot" if market == "spot" else "perp"
     names = instruments or (["BTC-USDT"] if wanted == "spot" else ["BTC-USDT-PERP"])
     rules = [_rules(venue, wanted, name) for name in names]
-    rows = [row for path in files for row in _rows(path)]
+    rows = [row_of(venue, ts, body) for path in files for ts, body in _rows(path)]
     if not rows:
         raise ConfigError(f"{files[0]}: no line in layout A or B found")
-    streams = tuple(dict.fromkeys(stream for _, body in rows if (stream := _stream(venue, body))))
-    first = rows[0][0]
+    streams = tuple(dict.fromkeys(row.stream for row in rows if row.stream))
+    first = rows[0].ts_recv
     at = int(datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp() * 1e6) if day else first
     decoding = Decoding(venue, rules, Dialect(streams=streams or None, at=at))
+    owners = _Owners(Decoding(venue, rules, Dialect(streams=streams or None, at=at)))
     names = list(decoding.sessions)
     begin = msgspec.json.encode({"sessions": decoding.state()})
     entries: list[Entry] = []
@@ -67,20 +57,22 @@ def convert(venue: str, market: str, instruments: list[str], day: str | None, fi
         entries.append(entry)
         asked = _asked(decoding, entry) or asked
     early: bytes | None = None
-    for ts, body in rows:
+    for row in rows:
+        ts, body = row.ts_recv, row.frame
         if body.startswith(b'{"lastUpdateId"'):
             if asked is None:  # nothing buffered yet: the answer to the question that the first diff will raise
                 early = body
                 continue
-            entry = Entry(ts, names[0], Kind.ANSWER, answered(asked, 200, body))
-        else:
-            entry = Entry(ts, _source(body, names), Kind.FRAME, body)
-        entries.append(entry)
-        asked = _asked(decoding, entry) or asked
-        if asked is not None and early is not None:
-            entries.append(Entry(ts, entry.source, Kind.ANSWER, answered(asked, 200, early)))
-            _asked(decoding, entries[-1])
-            early = None
+            entries.append(Entry(ts, names[0], Kind.ANSWER, answered(asked, 200, body)))
+            asked = _asked(decoding, entries[-1]) or asked
+            continue
+        for name in owners.of(row):
+            entries.append(Entry(ts, name, Kind.FRAME, body))
+            asked = _asked(decoding, entries[-1]) or asked
+            if asked is not None and early is not None:
+                entries.append(Entry(ts, name, Kind.ANSWER, answered(asked, 200, early)))
+                _asked(decoding, entries[-1])
+                early = None
     header = Header(
         journal_id=secrets.token_hex(8),
         run_id=secrets.token_hex(8),
@@ -120,15 +112,6 @@ def _rows(path: Path) -> Iterator[tuple[Micros, bytes]]:
             yield int(float(found.group(3)) * 1e6), found.group(4)
 
 
-def _stream(venue: str, body: bytes) -> str | None:
-    """The venue's name of the stream that a frame belongs to, without the instrument."""
-    if venue == "binance" and body.startswith(b'{"stream":"'):
-        return body[11 : body.index(b'"', 11)].decode().partition("@")[2]
-    if found := re.search(rb'"channel":"([^"]+)"', body[:200]):
-        return found.group(1).decode() if b'"data"' in body else None
-    return None
-
-
 def _asked(decoding: Decoding, entry: Entry) -> Fetch | None:
     """The book that a session asks for on this entry: the recorded snapshot is the answer to it."""
     for _, output in decoding.feed(entry):
@@ -137,10 +120,30 @@ def _asked(decoding: Decoding, entry: Entry) -> Fetch | None:
     return None
 
 
-def _source(body: bytes, names: list[str]) -> str:
-    """The session to which a frame would come today."""
-    public = b"@trade" in body[:60] or b"@depth" in body[:60] or b"@bookTicker" in body[:60]
-    for name in names:
-        if name.endswith(".public") == public:
-            return name
-    return names[0]
+class _Owners:
+    """To which session a recorded frame would come today: the first that makes something of a stream keeps the stream.
+
+    `scratch` are sessions of their own, for trying.
+    """
+
+    def __init__(self, scratch: Decoding) -> None:
+        self._scratch = scratch
+        self._known: dict[tuple[str, str], str] = {}
+
+    def of(self, row: Row) -> list[str]:
+        """The session's name. What belongs to no stream (an acknowledgement) goes to all who can read it: from which
+        connection it came, nobody recorded.
+        """
+        known = self._known.get((row.stream, row.symbol))
+        if known is not None:
+            return [known]
+        readable: list[str] = []
+        for name in self._scratch.sessions:
+            outputs = self._scratch.feed(Entry(row.ts_recv, name, Kind.FRAME, row.frame))
+            if any(isinstance(output, Undecodable) for _, output in outputs):
+                continue
+            readable.append(name)
+            if row.stream and outputs:
+                self._known[row.stream, row.symbol] = name
+                return [name]
+        return readable[: 1 if row.stream else None] or list(self._scratch.sessions)[:1]

@@ -6,6 +6,7 @@ grid is the finest that the numbers of the file are written on.
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
@@ -13,10 +14,12 @@ from pathlib import Path
 
 import msgspec
 
-from p9.imports import LINE_B, lines
 from warehouse.clock import Micros
 from warehouse.errors import ConfigError
 from warehouse.instruments import Listing, Market, Rules
+
+LINE_B = re.compile(rb"^(?:(\S+) (<->|<-|->) )?(\d+\.\d+)(?:: (.*))?$", re.S)
+"""Layout B: what a client saw, as `<seconds>: <frame>`, or `<url> <-> <seconds>` and the like around it."""
 
 BARE: Micros = 1
 """The receive time given to frames that have none; it is printed as null."""
@@ -36,6 +39,9 @@ READ = {
 }
 """Beginnings of the streams that records come from; the others say nothing of an instrument's grid."""
 
+WHOLE = ("insurance.USDT", "system.status")
+"""Bybit's topics that are about no instrument."""
+
 EVENTS = {"aggTrade": "aggTrade", "trade": "trade", "depthUpdate": "depth@100ms", "bookTicker": "bookTicker"}
 """Binance's event types and the streams that carry them."""
 
@@ -54,6 +60,15 @@ class Row(msgspec.Struct, frozen=True):
     frame: bytes
 
 
+def lines(path: Path) -> Iterator[bytes]:
+    """Lines of a text file, gzipped or not."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rb") as file:
+        for line in file:
+            if stripped := line.rstrip(b"\r\n"):
+                yield stripped
+
+
 def rows(path: Path, venue: str) -> Iterator[Row]:
     """The lines of a file: bare JSON, `<epoch> <JSON>`, or `<seconds>: <JSON>`. Raises ConfigError if none is."""
     found = False
@@ -62,7 +77,7 @@ def rows(path: Path, venue: str) -> Iterator[Row]:
         if frame[:1] not in (b"{", b"["):
             continue
         found = True
-        yield _row(venue, ts_recv, frame)
+        yield row_of(venue, ts_recv, frame)
     if not found:
         raise ConfigError(f"{path}: no line holds a JSON frame; expected one frame per line, or a journal")
 
@@ -79,7 +94,8 @@ def _timed(line: bytes) -> tuple[Micros, bytes]:
     return BARE, b""
 
 
-def _row(venue: str, ts_recv: Micros, frame: bytes) -> Row:
+def row_of(venue: str, ts_recv: Micros, frame: bytes) -> Row:
+    """A frame with its stream and symbol; a bare Binance event gets the wrapping of a combined stream."""
     try:
         message = msgspec.json.decode(frame)
     except msgspec.DecodeError:
@@ -89,7 +105,7 @@ def _row(venue: str, ts_recv: Micros, frame: bytes) -> Row:
     if venue == "okx" and isinstance(arg := message.get("arg"), dict) and "data" in message:
         return Row(ts_recv, str(arg.get("channel", "")), str(arg.get("instId", "")), frame)
     if venue == "bybit" and isinstance(topic := message.get("topic"), str):
-        stream, _, symbol = topic.rpartition(".")
+        stream, _, symbol = (topic, "", "") if topic in WHOLE else topic.rpartition(".")
         return Row(ts_recv, stream, symbol, frame)
     if venue == "binance":
         if not isinstance(message.get("stream"), str) and (stream := _event(message)):

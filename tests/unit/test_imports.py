@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from p9.commands.journal import journal
 from p9.imports import convert
 from realtime.decoding import Decoding
+from realtime.replay import turns
 from realtime.tape import read_segments
 from warehouse.errors import ConfigError
 from warehouse.records import BookUpdate, Trade
@@ -61,6 +62,46 @@ def test_frames_of_layout_b_are_kept_and_what_was_sent_is_not(tmp_path: Path) ->
     convert("binance", "spot", [], None, [file], tmp_path / "out")
     bodies = [(e.ts_recv, e.payload) for _, entries in read_segments(tmp_path / "out") for _, e in entries if e.payload]
     assert bodies == [(1723161255300000, TRADE.encode())]
+
+
+BYBIT = (
+    '{"topic":"orderbook.50.BTCUSDT","type":"snapshot","ts":1723161255000,"data":{"s":"BTCUSDT","b":[["100.1","1"]],'
+    '"a":[["100.2","2"]],"u":7,"seq":70},"cts":1723161254990}',
+    '{"topic":"publicTrade.BTCUSDT","type":"snapshot","ts":1723161255100,"data":[{"T":1723161255095,"s":"BTCUSDT",'
+    '"S":"Buy","v":"0.5","p":"100.2","i":"2290000000090712222","BT":false}]}',
+    '{"topic":"orderbook.50.BTCUSDT","type":"delta","ts":1723161255200,"data":{"s":"BTCUSDT","b":[],'
+    '"a":[["100.2","1"]],"u":8,"seq":71},"cts":1723161255190}',
+)
+OKX = (
+    '{"event":"subscribe","arg":{"channel":"bbo-tbt","instId":"BTC-USDT"},"connId":"a"}',
+    '{"event":"subscribe","arg":{"channel":"trades-all","instId":"BTC-USDT"},"connId":"b"}',
+    '{"arg":{"channel":"bbo-tbt","instId":"BTC-USDT"},"data":[{"asks":[["100.2","2","0","1"]],'
+    '"bids":[["100.1","1","0","1"]],"ts":"1723161255000","seqId":7}]}',
+    '{"arg":{"channel":"trades-all","instId":"BTC-USDT"},"data":[{"instId":"BTC-USDT","tradeId":"9","px":"100.2",'
+    '"sz":"0.5","side":"buy","ts":"1723161255095"}]}',
+)
+
+
+@pytest.mark.parametrize(
+    ("venue", "market", "bodies", "streams", "book"),
+    [
+        ("bybit", "perp", BYBIT, ("orderbook.50", "publicTrade"), "depth"),
+        ("okx", "spot", OKX, ("bbo-tbt", "trades-all"), "bbo"),
+    ],
+)
+def test_recordings_of_other_venues_are_replayed_by_their_own_streams(
+    tmp_path: Path, venue: str, market: str, bodies: tuple[str, ...], streams: tuple[str, ...], book: str
+) -> None:
+    later = '{"op":"pong"}' if venue == "bybit" else "{}"
+    file = written(tmp_path, *bodies)
+    with file.open("a") as more:
+        more.write(f"{1723161255000000 + 2_000_000} {later}\n")
+    convert(venue, market, [], None, [file], tmp_path / "out")
+    (segment, _), *_ = read_segments(tmp_path / "out")
+    assert segment.header.streams == streams
+    found = [one.channel.partition(":")[0] for turn in turns(tmp_path / "out") for one in turn.produced.messages]
+    assert found.count("trade") == 1
+    assert book in found
 
 
 def test_a_file_in_neither_layout_and_a_folder_in_use_are_refused(tmp_path: Path) -> None:

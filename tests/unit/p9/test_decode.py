@@ -97,6 +97,15 @@ def test_okx_contracts_become_base_units(tmp_path: Path) -> None:
     assert "--contract-value" in str(result.exception)
 
 
+def test_every_stream_finds_the_connection_that_carries_it(tmp_path: Path) -> None:
+    arg = b'{"arg":{"channel":"%b","instId":"BTC-USDT"},"data":[%b]}'
+    quote = b'{"asks":[["100.2","2","0","1"]],"bids":[["100.1","1","0","1"]],"ts":"1723161255000","seqId":7}'
+    fill = b'{"instId":"BTC-USDT","tradeId":"9","px":"100.2","sz":"0.5","side":"buy","ts":"1723161255095"}'
+    path = text(tmp_path / "a.txt", arg % (b"bbo-tbt", quote), arg % (b"trades-all", fill))
+    found = run("--venue", "okx", "--market", "spot", path)
+    assert [one["record"] for one in found] == ["best_quote", "trade"]
+
+
 def test_a_journal_knows_its_own(tmp_path: Path) -> None:
     rules, entries = tape()
     writer = Writer(tmp_path / "j", header(rules), engine(rules).checkpoint())
