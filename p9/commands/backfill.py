@@ -73,6 +73,8 @@ def backfill(
         since=moment(since, now) if since else None,
         until=moment(until, now) if until else None,
     )
+    if scope.since is not None and scope.since >= now:
+        raise click.BadParameter(f"{since!r} is still to come", param_hint="--since")
     chosen = list(DATASETS) if "all" in datasets else [name for name in DATASETS if name in datasets]
     chosen += ["structure"] if "structure" in datasets else []
     with bars(as_json) as heard:
@@ -95,6 +97,7 @@ def show(reports: list[Report], as_json: bool) -> None:
     """The reports as a table on a terminal, or as JSON lines."""
     import msgspec
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     if as_json:
@@ -113,7 +116,8 @@ def show(reports: list[Report], as_json: bool) -> None:
         for note, count in report.notes.items():
             console.print(f"{report.dataset} {report.venue}: {note}" + (f" ({count} parts)" if count > 1 else ""))
         if report.error:
-            console.print(f"[red]{report.dataset} {report.venue}: {report.error}", markup=True)
+            why = escape(report.error.removeprefix(f"{report.venue}: "))
+            console.print(f"[red]{report.dataset} {report.venue}: {why}")
 
 
 def bars(quiet: bool) -> AbstractContextManager[Callable[[Step], None] | None]:

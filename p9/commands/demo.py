@@ -8,11 +8,15 @@ import click
 
 
 @click.command()
-@click.option("--seconds", type=float, default=120.0, show_default=True, help="Length of the live part.")
+@click.option(
+    "--seconds", type=click.FloatRange(min=1), default=120.0, show_default=True, help="Length of the live part."
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the emulated market.")
 @click.option("--tape", multiple=True, type=click.Path(exists=True, path_type=Path), help="Play this journal instead.")
 @click.option("--history", multiple=True, type=click.Path(exists=True, path_type=Path), help="A tape's candles.")
-@click.option("--lookback", type=int, default=10, show_default=True, help="Minutes of trades to backfill.")
+@click.option(
+    "--lookback", type=click.IntRange(min=1), default=10, show_default=True, help="Minutes of trades to backfill."
+)
 @click.option("--home", type=click.Path(path_type=Path), default=Path("p9-demo"), show_default=True)
 @click.option("--venue", "venues", multiple=True, type=click.Choice(["binance", "bybit", "okx"]), help="Only these.")
 def demo(
@@ -27,7 +31,9 @@ def demo(
     """Emulated Binance, Bybit and OKX; real flows, lake, bus, sockets; then a summary with the seam certificates.
 
     Nothing here is a real market: every message says `source: emulated`. Writes under its own folder, made anew each
-    time.
+    time. Your settings (P9_CONFIG) are not read.
+
+    Exit code 0: every promise held; 1: one did not, and which; 130: stopped before its end.
     """
     import asyncio
     import sys

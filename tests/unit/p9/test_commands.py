@@ -198,3 +198,23 @@ def test_what_is_no_bus_is_told_as_such() -> None:
     assert absent("redis://h:1", ConnectionRefusedError(111, "Connection refused")) == (
         "no bus at redis://h:1 (Connection refused)"
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["demo", "--seconds", "-3"], "-3.0 is not in the range"),
+        (["demo", "--venue", "kraken"], "'kraken' is not one of"),
+        (["up", "--seconds", "soon"], "'soon' is not a valid float"),
+        (["backfill", "candles", "--since", "2100-01-01"], "'2100-01-01' is still to come"),
+        (["backfill", "candles", "--since", "gestern"], "write 2026-11-20, 2026-11-20T06:30 or an age: 90m, 6h, 30d"),
+        (["backfill", "candles", "--venue", "kraken"], "no enabled venue kraken; enabled: binance, bybit, okx"),
+        (["backfill", "candles", "--symbol", "FOO"], "unknown symbol FOO; write an instrument of the settings"),
+        (["backfill", "candles", "--timeframe", "7m"], "unknown timeframe 7m; known: "),
+        (["sql"], 'no query. Write p9 sql "SELECT ... FROM trades", or pipe one in.'),
+    ],
+)
+def test_a_wrong_choice_says_what_is_right(arguments: list[str], told: str) -> None:
+    found = CliRunner().invoke(cli, arguments, input="")
+    assert found.exit_code == 2
+    assert told in found.output
