@@ -101,6 +101,7 @@ class EngineSettings(Model):
     derivatives_ms: int = Field(1000, ge=100, le=60_000, multiple_of=100)
     trade_prints: bool = Field(True, description="Publish each trade on its channel; every metric counts it anyway.")
     encoding: Literal["json"] = "json"
+    ntp: str | None = Field("pool.ntp.org", description="A time server to compare our clock with; null: none.")
     transport: Literal["picows", "websockets"] = Field("picows", description="The WebSocket library at the socket.")
 
 

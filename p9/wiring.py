@@ -35,6 +35,7 @@ def worker_options(settings: Settings, venue: str, instruments: list[str]) -> Wo
             trade_prints=engine.trade_prints,
         ),
         transport=engine.transport,
+        ntp=engine.ntp if settings.realm == "live" else None,
         rotate_bytes=settings.journal.rotate_mb << 20,
         rotate_us=settings.journal.rotate_minutes * 60_000_000,
         fsync_us=settings.journal.fsync_ms * 1000,

@@ -41,6 +41,9 @@ def judge(reports: dict[str, dict[str, object]], expected: list[str], now: Micro
         told = report.get("now")
         if isinstance(told, int) and now - told > STALE_US:
             reasons.append(f"{process}: last report {(now - told) / SECOND:.0f} s ago")
+        complaints = report.get("complaints")
+        if isinstance(complaints, list):
+            reasons.extend(f"{process}: {why}" for why in complaints)
         connections = report.get("connections")
         if isinstance(connections, dict):
             reasons.extend(

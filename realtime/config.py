@@ -13,6 +13,10 @@ from warehouse.instruments import TIMEFRAMES
 class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Cadences in milliseconds (multiples of 100), ages in microseconds after which a stream is stale, and depths.
 
+    `late_*` open and close the latency breakers; `crossed_us` and `frozen_us` are how long a book may be so before it
+    is asked for anew; `jump` is the fraction by which a price may move within a moment; `clock_limit_us` and
+    `lag_limit_us` are what is tolerated of our clock and our own speed.
+
     `lateness_us` is how long a bar stays open for late trades. `depth_levels` are followed per side, with a whole
     picture each `depth_snapshot_ms`; `snapshot_levels` are shown each `snapshot_ms`. Without `trade_prints` trades move
     every metric and no message says each of them.
@@ -38,6 +42,14 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ticker_max_age_us: Micros = 60 * SECOND
     open_interest_max_age_us: Micros = 10 * MINUTE
     funding_max_age_us: Micros = 5 * MINUTE
+    late_open_us: Micros = 2 * SECOND
+    late_close_us: Micros = SECOND
+    late_calm_us: Micros = 2 * SECOND
+    crossed_us: Micros = SECOND
+    frozen_us: Micros = 3 * SECOND
+    jump: float = 0.2
+    clock_limit_us: Micros = SECOND
+    lag_limit_us: Micros = SECOND
 
     def text(self) -> str:
         """Canonical JSON, as written in a journal header."""

@@ -17,6 +17,7 @@ from realtime.decoding import Decoding
 from realtime.instrument import Instrument
 from realtime.message import Message
 from realtime.publish.venue import VenueVoice
+from realtime.rails.clocks import Health, Vitals
 from realtime.succession import MARK
 from warehouse.clock import SECOND, Micros
 from warehouse.errors import JournalError
@@ -119,8 +120,10 @@ class Engine:
         self._rules = list(rules)
         self._decoding = Decoding(venue, rules, dialect)
         self._voice = VenueVoice(venue, rules, epoch)
+        self.vitals = Vitals(config.clock_limit_us, config.lag_limit_us)
         self.instruments: dict[str, Instrument] = {
-            rule.instrument: Instrument(Listing.parse(venue, rule.instrument), rule, config, epoch) for rule in rules
+            rule.instrument: Instrument(Listing.parse(venue, rule.instrument), rule, config, epoch, self.vitals)
+            for rule in rules
         }
 
     @classmethod
@@ -162,6 +165,7 @@ class Engine:
                 "grid": self._grid,
                 "sessions": self._decoding.state(),
                 "venue": self._voice.state(),
+                "vitals": self.vitals.state(),
                 "instruments": {name: one.state() for name, one in self.instruments.items()},
             }
         )
@@ -172,6 +176,7 @@ class Engine:
         self._decoding.restore(state["sessions"])
         if "venue" in state:
             self._voice.restore(state["venue"])
+            self.vitals.restore(state["vitals"])
         for name, kept in state.get("instruments", {}).items():
             if name in self.instruments:
                 self.instruments[name].restore(kept)
@@ -216,7 +221,7 @@ class Engine:
             elif entry.kind == TICK:
                 for name, output in self._decoding.feed(entry):
                     self._take(name, output, entry.ts_recv, produced)
-                self._tick(entry.ts_recv, messages)
+                self._tick(entry.ts_recv, produced)
             else:
                 self._rare(entry, produced)
                 sessions = self._decoding.sessions  # new rules make new ones
@@ -234,6 +239,8 @@ class Engine:
                 refused = one.seam_certificate(entry.payload)
             if refused:
                 produced.notices.append(self._notice("document", f"{entry.source}: {refused}", entry.ts_recv))
+        elif entry.kind == Kind.HEALTH:
+            self.vitals.observe(msgspec.msgpack.decode(entry.payload, type=Health), entry.ts_recv)
         elif entry.kind == Kind.RULES:
             self._new_rules(msgspec.msgpack.decode(entry.payload, type=list[Rules]), produced)
         else:
@@ -280,8 +287,9 @@ class Engine:
                 one.invalidate_book(output.why)
             produced.notices.append(output)
 
-    def _tick(self, now: Micros, messages: list[Message]) -> None:
+    def _tick(self, now: Micros, produced: Produced) -> None:
         """A boundary of the 100 ms grid passed: publish what is due."""
+        messages = produced.messages
         grid = now - now % GRID
         before, self._grid = self._grid, grid
         if grid <= before:
@@ -294,6 +302,17 @@ class Engine:
             if settled:
                 one.observe(now)
             one.tick(grid, before, now, messages)
+            if one.distrust:
+                self._resync(one, now, produced)
+
+    def _resync(self, one: Instrument, now: Micros, produced: Produced) -> None:
+        """A book that cannot be right is asked for anew."""
+        name, instrument = one.inputs.carrier.get("depth", ""), one.listing.instrument
+        session = self._decoding.sessions.get(name)
+        if session is not None:
+            produced.notices.append(self._notice("distrust", f"{instrument}: {one.distrust}", now))
+            for output in session.resync(instrument, one.distrust, now):
+                self._take(name, output, now, produced)
 
     def _notice(self, code: str, words: str, now: Micros) -> VenueNotice:
         return VenueNotice(
@@ -310,7 +329,7 @@ class Engine:
             old = self.instruments.get(rule.instrument)
             if old is None or old.rules.grid is rule.grid:
                 continue
-            fresh = Instrument(old.listing, rule, self.config, self.epoch)
+            fresh = Instrument(old.listing, rule, self.config, self.epoch, self.vitals)
             fresh.continue_numbers(old)
             self.instruments[rule.instrument] = fresh
             self._rules = [rule if kept.instrument == rule.instrument else kept for kept in self._rules]

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import cast
 
 from realtime.config import EngineConfig
 from realtime.rails.base import FINE, Verdict
+from realtime.rails.clocks import Vitals
+from realtime.rails.condition import ConditionRail
 from realtime.rails.gap import GapRail
+from realtime.rails.jump import JumpRail
+from realtime.rails.latency import LatencyRail
 from realtime.rails.staleness import StalenessRail
-from warehouse.clock import Micros
+from warehouse.clock import SECOND, Micros
+from warehouse.metrics.base import Reason
+from warehouse.metrics.top import BookTop
 from warehouse.records import SequenceGap
 
 STREAMS = ("trades", "depth", "bbo", "candles")
+
+OUTSIDE = 0.005
+"""A trade further than this fraction outside the best prices: the book does not move with the market."""
+
+JUMP_SHY = 10 * SECOND
+"""After an impossible price nothing made of trades is complete for so long."""
 
 
 class Inputs:
@@ -22,9 +34,18 @@ class Inputs:
     is closed.
     """
 
-    __slots__ = ("_asked", "_verdicts", "carrier", "down", "gaps", "seam", "stale")
+    __slots__ = (
+        *("_asked", "_verdicts", "carrier", "crossed", "down", "frozen", "gaps", "jump", "late", "seam", "stale"),
+        "vitals",
+    )
 
-    def __init__(self, config: EngineConfig) -> None:
+    def __init__(self, config: EngineConfig, vitals: Vitals) -> None:
+        self.vitals = vitals
+        breaker = (config.late_open_us, config.late_close_us, config.late_calm_us)
+        self.late = {name: LatencyRail(name, *breaker) for name in ("trades", "depth", "bbo")}
+        self.crossed = ConditionRail("the book has been crossed", 0, config.crossed_us)
+        self.frozen = ConditionRail("trades have printed outside the book", config.frozen_us, config.frozen_us)
+        self.jump = JumpRail(config.jump, JUMP_SHY)
         self.stale = {
             "trades": StalenessRail("trades", config.trades_max_age_us),
             "depth": StalenessRail("depth", config.book_max_age_us),
@@ -59,7 +80,7 @@ class Inputs:
         self._asked = -1
 
     def verdict(self, stream: str, now: Micros) -> Verdict:
-        """Of one stream: connection, gaps, age, in this order of importance."""
+        """Of one stream: connection, gaps, silence, lateness, soundness, in this order of importance."""
         if now != self._asked:
             self._asked = now
             self._verdicts = {}
@@ -74,15 +95,58 @@ class Inputs:
         gap = self.gaps[stream].verdict(now)
         if not gap.ok:
             return gap
-        rail = self.stale.get(stream)
-        return FINE if rail is None else rail.verdict(now)
+        for verdict in self._rails(stream, now):
+            if not verdict.ok:
+                return verdict
+        return FINE
+
+    def _rails(self, stream: str, now: Micros) -> Iterator[Verdict]:
+        if stream in self.stale:
+            yield self.stale[stream].verdict(now)
+        if stream in self.late:
+            yield self.late[stream].verdict(now)
+        if stream == "depth":
+            yield self.crossed.verdict(now)
+            yield self.frozen.verdict(now)
+        elif stream == "trades":
+            yield self.jump.verdict(now)
 
     def complaints(self, streams: tuple[str, ...], now: Micros) -> list[str]:
         """Why messages made of these streams are incomplete; empty when they are complete."""
         words = [verdict.reason for stream in streams if not (verdict := self.verdict(stream, now)).ok]
         if self.seam:
             words.append(self.seam)
+        words += self.vitals.complaints(now)
         return words
+
+    def late_by(self, stream: str, age: Micros, now: Micros) -> None:
+        """How old, by the venue's clock, the newest event of a stream was when it came."""
+        self.late[stream].observe(age + self.vitals.clock.offset_us, now)
+
+    def judge(self, top: BookTop, last: int | None, now: Micros) -> str:
+        """How the book stands beside the last trade (`last` in ticks, None without a recent one).
+
+        Returns why the book must be asked for anew, empty when it need not.
+        """
+        outside = False
+        if top.reason is None:
+            bid, ask = top.bid_ticks[0], top.ask_ticks[0]
+            self.jump.refer((bid + ask) // 2)
+            outside = last is not None and not bid * (1 - OUTSIDE) <= last <= ask * (1 + OUTSIDE)
+        elif last is not None:
+            self.jump.refer(last)
+        self.crossed.observe(top.reason is Reason.CROSSED, now)
+        self.frozen.observe(outside, now)
+        return next((rail.words for rail in (self.crossed, self.frozen) if rail.overdue(now)), "")
+
+    def counts(self) -> dict[str, int]:
+        """How often each breaker and condition has struck."""
+        return {
+            **{f"{name}_late": rail.times for name, rail in self.late.items()},
+            "crossed": self.crossed.times,
+            "frozen": self.frozen.times,
+            "impossible_prices": self.jump.times,
+        }
 
     def state(self) -> dict[str, object]:
         """All of it as JSON-able values."""
@@ -92,6 +156,8 @@ class Inputs:
             "carrier": dict(self.carrier),
             "down": dict(self.down),
             "seam": self.seam,
+            "late": {name: rail.state() for name, rail in self.late.items()},
+            "conditions": [self.crossed.state(), self.frozen.state(), self.jump.state()],
         }
 
     def restore(self, state: Mapping[str, object]) -> None:
@@ -103,3 +169,9 @@ class Inputs:
         self.carrier = dict(cast("dict[str, str]", state["carrier"]))
         self.down = dict(cast("dict[str, str]", state["down"]))
         self.seam = str(state["seam"])
+        for name, late in cast("dict[str, list[int]]", state["late"]).items():
+            self.late[name].restore(late)
+        crossed, frozen, jump = cast("list[list[int]]", state["conditions"])
+        self.crossed.restore(crossed)
+        self.frozen.restore(frozen)
+        self.jump.restore(jump)

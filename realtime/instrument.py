@@ -21,6 +21,7 @@ from realtime.publish.ladder import Ladder, snapshot_message
 from realtime.publish.orderflow import depth_fields, flow_fields
 from realtime.publish.quotes import Quotes, top_of
 from realtime.publish.trades import trade_message
+from realtime.rails.clocks import Vitals
 from warehouse.book import Book
 from warehouse.clock import MINUTE, SECOND, Micros
 from warehouse.instruments import Listing, Rules
@@ -29,19 +30,7 @@ from warehouse.metrics.base import Reason
 from warehouse.metrics.ring import TradeRing
 from warehouse.metrics.top import BookTop
 from warehouse.metrics.windows import TradeWindow
-from warehouse.records import (
-    BestQuote,
-    BookUpdate,
-    Candle,
-    FundingRate,
-    Liquidation,
-    MarkPrice,
-    OpenInterest,
-    Record,
-    SequenceGap,
-    Ticker,
-    Trade,
-)
+from warehouse.records import BestQuote, BookUpdate, Candle, Record, SequenceGap, Trade
 
 AHEAD: Micros = MINUTE
 """A trade stamped further than this after its receipt is published but moves no window: time must not run ahead."""
@@ -57,18 +46,21 @@ LEVELS = 20
 
 TRADES, BOTH = ("trades",), ("trades", "depth")
 
+RECENT = 2 * SECOND
+"""A trade older than this says nothing of the book beside it."""
+
 UNREADABLE = BookTop([], [], [], [], Reason.GAP)
 
 
 class Instrument:
     """All that the engine knows of one instrument. Methods of the first part are named by what happened."""
 
-    def __init__(self, listing: Listing, rules: Rules, config: EngineConfig, epoch: int) -> None:
+    def __init__(self, listing: Listing, rules: Rules, config: EngineConfig, epoch: int, vitals: Vitals) -> None:
         self.listing = listing
         self.rules = rules
         self.config = config
         self.grid = rules.grid
-        self.inputs = Inputs(config)
+        self.inputs = Inputs(config, vitals)
         self.book = Book(self.grid)
         self.ring = TradeRing(self.grid)
         self.bars = BarStore(self.grid)
@@ -93,6 +85,9 @@ class Instrument:
         self._snapshot_id = 0
         self._trade_out = self.outlets["trade"]
         self._prints = config.trade_prints
+        self.distrust = ""
+        self._trade_came: Micros = 0
+        self._jump = self.inputs.jump
         self._trades_seen = self.inputs.stale["trades"]
         self._book_seen = self.inputs.stale["depth"]
         self._open_gaps = self.inputs.gaps["trades"]
@@ -117,7 +112,9 @@ class Instrument:
             self.ring.add(trade.ts_event, trade.ticks, trade.lots, trade.taker_side == "buy")
             self.fused.profile.add(trade.ts_event, trade.ticks, trade.lots)
             if trade.ts_event > self.ts_trade:
-                self.ts_trade = trade.ts_event
+                self.ts_trade, self._trade_came = trade.ts_event, trade.ts_recv
+            if not self._jump.low <= trade.ticks <= self._jump.high and self._jump.high:
+                self._jump.observe(trade.ts_recv)
         else:
             self.strange += 1
         self.changed = True
@@ -156,27 +153,8 @@ class Instrument:
 
     def derivative(self, record: Record, source: str, messages: list[Message]) -> None:
         """Mark and index, funding, open interest, 24 h statistics, liquidations."""
-        told = self.derivatives
-        if isinstance(record, MarkPrice):
-            told.mark(record)
-            self._carried("mark", source, record.mark_price)
-            self._carried("index", source, record.index_price)
-        elif isinstance(record, FundingRate):
-            told.funding(record)
-            self._carried("funding", source, record)
-        elif isinstance(record, OpenInterest):
-            told.open_interest(record)
-            self._carried("open_interest", source, record)
-        elif isinstance(record, Ticker):
-            told.ticker(record)
-            self._carried("ticker", source, record)
-        elif isinstance(record, Liquidation):
-            messages.append(told.liquidation(record, complete="liquidations" not in self.inputs.down))
-            self.inputs.carrier.setdefault("liquidations", source)
-
-    def _carried(self, stream: str, source: str, value: object) -> None:
-        if value is not None and stream not in self.inputs.carrier:
-            self.inputs.carrier[stream] = source
+        for stream in self.derivatives.take(record, self.inputs.down, messages):
+            self.inputs.carrier.setdefault(stream, source)
 
     def gap(self, gap: SequenceGap) -> None:
         """A row of the gap ledger."""
@@ -261,6 +239,7 @@ class Instrument:
             self.fused.second(now)
             self._close_bars(now, messages)
         top = self.top(LEVELS)
+        self._judge(top, now)
         if due(config.depth_ms):
             self._say_depth(top, grid, now, messages)
         if due(config.bbo_ms):
@@ -289,6 +268,17 @@ class Instrument:
         message = fused.precision9(situation, complaints, ts_event, due=due(config.precision9_ms))
         if message is not None:
             messages.append(message)
+
+    def _judge(self, top: BookTop, now: Micros) -> None:
+        """Tell the rails how things stand. `distrust` says why the book must be asked for anew, empty when not."""
+        inputs, last, quote = self.inputs, self.ring.last_ticks, self.quote
+        if self._trade_came:
+            inputs.late_by("trades", self._trade_came - self.ts_trade, now)
+        if self.book.valid and self.book.ts_event:
+            inputs.late_by("depth", self._book_seen.newest - self.book.ts_event, now)
+        if quote is not None:
+            inputs.late_by("bbo", quote.ts_recv - quote.ts_event, now)
+        self.distrust = inputs.judge(top, last if now - self._trade_came < RECENT else None, now)
 
     def top(self, levels: int) -> BookTop:
         """The best levels, converted; a level off the grid makes the book unreadable until its next snapshot."""
@@ -352,6 +342,7 @@ class Instrument:
     def status(self, now: Micros) -> dict[str, object]:
         """What the board asks at `now`."""
         streams = {name: self.inputs.verdict(name, now).reason or "ok" for name in ("trades", "depth", "bbo")}
+        streams |= self.derivatives.streams(self.inputs.down, now)
         return {
             "streams": streams,
             "gaps": [words for rail in self.inputs.gaps.values() for words in rail.open.values()],
@@ -361,6 +352,7 @@ class Instrument:
             "context_as_of": self.fused.history.as_of,
             "late_trades": self.ring.late,
             "bar_mismatches": self.bars.mismatches,
+            "strikes": self.inputs.counts(),
         }
 
     # -- memory -------------------------------------------------------------------------------------------------
@@ -393,6 +385,7 @@ class Instrument:
             "derivatives": self.derivatives.state(),
             "snapshot_id": self._snapshot_id,
             "ts_trade": self.ts_trade,
+            "trade_came": self._trade_came,
             "strange": self.strange,
             "holed_from": self._holed_from,
             "changed": self.changed,
@@ -427,7 +420,7 @@ class Instrument:
                 update_id=update_id,
             )
         self.derivatives.restore(state["derivatives"])
-        self._snapshot_id = state["snapshot_id"]
+        self._snapshot_id, self._trade_came = state["snapshot_id"], state["trade_came"]
         self.ts_trade, self.strange, self._holed_from = state["ts_trade"], state["strange"], state["holed_from"]
         self.changed, self.was_complete = state["changed"], state["was_complete"]
         self.fused.restore(state["fused"])

@@ -24,11 +24,12 @@ from realtime.feed import Rest
 from realtime.journaled import Epoch, Journaled, Work
 from realtime.mailbox import Mailbox
 from realtime.message import Message, record_name
+from realtime.pulse import Pulse
 from realtime.sinks.base import receipt
 from realtime.sinks.redis import RedisSink
 from warehouse.clock import MINUTE, Clock, Micros, monotonic
-from warehouse.errors import ConfigError, FusionError, JournalError
-from warehouse.instruments import Rules
+from warehouse.errors import ConfigError, FusionError, JournalError, VenueError
+from warehouse.instruments import Listing, Rules
 from warehouse.journal import Entry, Kind
 from warehouse.records import Disconnected, Undecodable, VenueNotice
 from warehouse.venues import history, venue
@@ -57,6 +58,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True):
     rotate_bytes: int = 256 << 20
     rotate_us: Micros = 15 * MINUTE
     fsync_us: Micros = TICK_US
+    ntp: str | None = None
 
 
 class Worker:
@@ -68,6 +70,7 @@ class Worker:
         self.sink = RedisSink(options.bus_url, realm=options.realm, clock=clock)
         self.rest = Rest(options.endpoints.__getitem__, self.accept, clock)
         self.connections = Connections(self.accept, self.rest, options.transport, self._failed)
+        self.pulse = Pulse(self._venue_time, self.accept, clock, options.ntp)
         self.undecodable = 0
         self._block: list[Entry] = []
         self._scheduled = False
@@ -98,6 +101,7 @@ class Worker:
             self.connections.obey(name, command)
         for notice in produced.notices:
             self._tell(notice)
+        self.pulse.worked(self.clock.now() - entries[0].ts_recv)
 
     def _failed(self, error: BaseException) -> None:
         if self._ended is not None and not self._ended.done():
@@ -131,6 +135,7 @@ class Worker:
             async with asyncio.TaskGroup() as group:
                 group.create_task(mailbox.run(self.report))
                 group.create_task(self._ticks())
+                group.create_task(self.pulse.run())
                 group.create_task(self._syncs())
                 await self._ended
         except* FusionError as found:
@@ -171,6 +176,10 @@ class Worker:
             raise ConfigError(f"{name}: lists none of {options.instruments}")
         return dialect, rules
 
+    async def _venue_time(self) -> Micros:
+        market = Listing.parse(self.options.venue, self.options.instruments[0]).market
+        return await self.walk(history(self.options.venue).server_time(market))
+
     async def walk(self, steps: Generator[Fetch, object, Found]) -> Found:
         """Run a REST conversation to its end. Raises ConfigError when a request fails."""
         try:
@@ -181,6 +190,8 @@ class Worker:
                     words = body[:200].decode(errors="replace")
                     raise ConfigError(f"{self.options.venue}: {fetch.path} answered HTTP {status}: {words}")
                 fetch = steps.send(msgspec.json.decode(body))
+        except (msgspec.MsgspecError, VenueError) as error:
+            raise ConfigError(f"{self.options.venue}: an answer that cannot be read: {error}") from None
         except StopIteration as done:
             found: Found = done.value
             return found
@@ -259,6 +270,8 @@ class Worker:
                 if name in sessions
             },
             "undecodable": self.undecodable,
+            "health": msgspec.to_builtins(self.engine.vitals.clock.health),
+            "complaints": self.engine.vitals.complaints(self.clock.now()),
             "messages": totals,
             "max_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
             "instruments": self.engine.status(self.clock.now()),

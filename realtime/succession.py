@@ -209,6 +209,13 @@ class _Side:
 
     settled = False
 
+    def resync(self, instrument: str, why: str, now: Micros) -> Sequence[Output]:
+        """The elder's book is the one that is shown."""
+        both = self.both
+        if both.over:
+            return both.heir.resync(instrument, why, now)
+        return both.elder_said(both.elder.resync(instrument, why, now))
+
     def state(self) -> dict[str, object]:
         return {}
 

@@ -17,7 +17,7 @@ from realtime.outlet import Outlet, encode
 from realtime.rails.staleness import StalenessRail
 from warehouse.clock import HOUR, Micros
 from warehouse.metrics.base import Reason
-from warehouse.records import FundingRate, Liquidation, MarkPrice, OpenInterest, Ticker
+from warehouse.records import FundingRate, Liquidation, MarkPrice, OpenInterest, Record, Ticker
 
 EIGHT_HOURS = 8 * HOUR
 PER_YEAR = 3 * 365
@@ -53,6 +53,26 @@ class Derivatives:
             "ticker": StalenessRail("ticker", config.ticker_max_age_us),
         }
         self._said: dict[str, object] = {}
+
+    def take(self, record: Record, down: Mapping[str, str], messages: list[Message]) -> tuple[str, ...]:
+        """A record of any of these kinds; the streams it belongs to. `down` holds why connections are closed."""
+        if isinstance(record, MarkPrice):
+            self.mark(record)
+            both = (("mark", record.mark_price), ("index", record.index_price))
+            return tuple(stream for stream, price in both if price is not None)
+        if isinstance(record, FundingRate):
+            self.funding(record)
+            return ("funding",)
+        if isinstance(record, OpenInterest):
+            self.open_interest(record)
+            return ("open_interest",)
+        if isinstance(record, Ticker):
+            self.ticker(record)
+            return ("ticker",)
+        if isinstance(record, Liquidation):
+            messages.append(self.liquidation(record, complete="liquidations" not in down))
+            return ("liquidations",)
+        return ()
 
     def mark(self, record: MarkPrice) -> None:
         """Mark, index, or both."""
@@ -114,6 +134,14 @@ class Derivatives:
             found += self._say("open_interest", self._interest_fields(), ("open_interest",), down, now)
         found += self._say("ticker", self._ticker_fields(), ("ticker",), down, now)
         return found
+
+    def streams(self, down: Mapping[str, str], now: Micros) -> dict[str, str]:
+        """How each stream that has spoken stands: `ok`, or why not."""
+        return {
+            name: f"{name} silent: {down[name]}" if name in down else rail.verdict(now).reason or "ok"
+            for name, rail in self.stale.items()
+            if rail.newest
+        }
 
     def _say(
         self, name: str, fields: Fields | None, streams: tuple[str, ...], down: Mapping[str, str], now: Micros

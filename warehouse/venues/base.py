@@ -142,6 +142,10 @@ class Session(Protocol):
         """Called at least each 100 ms: keep-alives, time-outs, retries."""
         ...
 
+    def resync(self, instrument: str, why: str, now: Micros, /) -> Sequence[Output]:
+        """The book of this instrument cannot be right: break it off and begin anew. Nothing when that is under way."""
+        ...
+
     @property
     def ready(self) -> bool:
         """All subscriptions of this connection have been acknowledged."""

@@ -104,6 +104,12 @@ class DepthFeed:
         self._asked_at = self._retry_at = self._attempts = 0
         return out
 
+    def distrust(self, now: Micros) -> list[Output]:
+        """The book that these updates make cannot be right: take a new snapshot."""
+        if not self._live:
+            return []
+        return [*self._break("distrust", self._sequence.last + 1, None, now, now), self._ask(now)]
+
     def answer(self, fetch: Fetch, status: int, body: bytes, ts_recv: Micros) -> list[Output]:
         """The snapshot: join it with the buffer, or try again later."""
         if self._live or not self._asked_at or fetch.tag != str(self._asked_at):

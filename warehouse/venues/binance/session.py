@@ -202,6 +202,11 @@ class BinanceSession:
             out.append(Succeed("the venue ends connections after 24 h"))
         return out
 
+    def resync(self, instrument: str, why: str, now: Micros) -> list[Output]:
+        """See `Session.resync`."""
+        feed = self._depth.get(instrument)
+        return [] if feed is None else feed.distrust(now)
+
     def state(self) -> dict[str, object]:
         """The session's whole memory, so that a replay may begin here."""
         kept = SessionState(

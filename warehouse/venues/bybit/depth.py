@@ -83,6 +83,14 @@ class Depth:
         self.sequencer.lost()
         return rows
 
+    def distrust(self, why: str, now: Micros) -> list[Output]:
+        """The book that these updates make cannot be right: take a new snapshot."""
+        if not self.sequencer.last:
+            return []
+        rows = self._open(now, "distrust", None, now)
+        self.sequencer.lost()
+        return [*rows, self._invalid(now, now, why), *self._schedule(now)]
+
     def renew(self) -> bool:
         """The topic is quiet and will be subscribed to anew, unless that is under way already (False)."""
         self.renewed = not self.due

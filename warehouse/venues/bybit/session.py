@@ -237,6 +237,11 @@ class BybitSession:
             out += self._executions[topic].connected(now, hold=self._ticking, cause="silent")
         return [*out, *self._subscriptions.resubscribe(topic, now)]
 
+    def resync(self, instrument: str, why: str, now: Micros, /) -> Sequence[Output]:
+        """See `Session.resync`."""
+        found = [depth for depth in self._depth.values() if depth.rules.instrument == instrument]
+        return [output for depth in found for output in depth.distrust(why, now)]
+
     def _leave(self, why: str) -> list[Output]:
         self._leaving = True
         return [Reconnect(why)]
