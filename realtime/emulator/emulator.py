@@ -80,6 +80,7 @@ class Emulator:
         self._options = options
         self._faults: list[Fault] = []
         self._desks: dict[str, Desk] = {}
+        self._resumed: Micros | None = None
         self.fault_log = FaultLog(options.fault_log)
         self._truth = Truth(options.truth) if options.truth is not None else None
         self.clock = SystemClock(options.clock_offset_us)
@@ -97,6 +98,7 @@ class Emulator:
             begun=-(-self.clock.now() // SECOND) * SECOND,
         )
         market = remembered(options.folder, wanted)
+        self._resumed = None if market == wanted else self.clock.now()
         names = [listing.instrument for listing in listings(options.venues[0])] if options.venues else []
         self._plan(options.venues, names)
         return Seeded(
@@ -132,7 +134,7 @@ class Emulator:
                 server = VenueServer(venue, self.source.view(venue), self.source.about(venue), clock, desk)
                 self.servers[venue] = server
                 if desk is not None:
-                    desk.start(self.source.begun, server.tools())
+                    desk.start(self.source.begun, server.tools(), self._resumed)
                 await server.start()
         except BaseException:
             await self._close()

@@ -51,6 +51,7 @@ class VenueServer:
         self._venues: dict[str, EmulatedVenue] = {}
         self._budgets: dict[str, Budget] = {}
         self._opened = 0
+        self._closing = asyncio.Event()
         self._runners: list[web.AppRunner] = []
         self._servers: list[Server] = []
         self._headers = {"X-P9-Realm": about.realm, "X-P9-Clock-Offset-Us": str(about.clock_offset_us)}
@@ -66,6 +67,7 @@ class VenueServer:
 
     async def close(self) -> None:
         """Disconnect everybody and free the ports."""
+        self._closing.set()
         for server in self._servers:
             server.close()
         await asyncio.gather(*(runner.cleanup() for runner in self._runners))
@@ -133,7 +135,8 @@ class VenueServer:
             if refusal is None:
                 return None
             if refusal.status == 0:
-                await asyncio.Event().wait()
+                await self._closing.wait()
+                return connection.respond(503, "closing")
             return connection.respond(refusal.status, refusal.words)
 
         async def serve_client(socket: ServerConnection) -> None:

@@ -23,6 +23,7 @@ from realtime.emulator.faults.parts import (
     Refusal,
     Tools,
     Treatment,
+    spelled,
     stream_kind,
 )
 from realtime.emulator.source import Played
@@ -37,10 +38,14 @@ ENGINE = (Trade, Candle, Liquidation, FundingRate)
 
 
 class FaultLog:
-    """All faults that were injected, in memory and as JSON lines; a line when one begins, and one when it is over."""
+    """All faults that were injected, in memory and as JSON lines; a line when one begins, and one when it is over.
+
+    `before` is what the file held already.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         self.entries: dict[str, Injected] = {}
+        self.before: dict[str, Injected] = read(path) if path is not None and path.exists() else {}
         self._file: BinaryIO | None = None
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -84,9 +89,16 @@ class Desk:
         self._tools: Tools | None = None
         self._event = 0
 
-    def start(self, begun: Micros, tools: Tools) -> None:
-        """The emulation began at `begun`; faults whose time has passed since are left out, as they have been."""
+    def start(self, begun: Micros, tools: Tools, resumed: Micros | None = None) -> None:
+        """The emulation began at `begun`. One that is `resumed` leaves out what is past by now, or logged already."""
         self._start, self._tools = begun, tools
+        if resumed is not None:
+            past = (resumed - begun) / SECOND
+            self._waiting = [
+                fault
+                for fault in self._waiting
+                if fault.id not in self._log.before and (fault.at is None or fault.at >= past)
+            ]
 
     @property
     def idle(self) -> bool:
@@ -145,7 +157,8 @@ class Desk:
 
     def _count(self, happened: Record | Played, now: Micros) -> None:
         if isinstance(happened, Played):
-            stream, instrument = stream_kind(self.venue, happened.stream), None
+            stream = stream_kind(self.venue, happened.stream)
+            instrument = self._spelled(happened)
         else:
             stream, instrument = STREAM_OF.get(type(happened)), happened.instrument or None
         keys = list(dict.fromkeys([(None, None), (stream, None), (None, instrument), (stream, instrument)]))
@@ -155,6 +168,11 @@ class Desk:
             if key in keys and self._counts[key] > (fault.after or 0):
                 self._waiting.remove(fault)
                 self.inject(fault, now)
+
+    def _spelled(self, played: Played) -> str | None:
+        """The instrument of a recorded frame, by its stream's name."""
+        rules = {} if self._tools is None else self._tools.rules
+        return next((name for name, rule in rules.items() if spelled(rule, played.stream, played.base)), None)
 
     def stamp(self, now: Micros) -> Micros:
         """The venue's clock."""

@@ -180,6 +180,12 @@ def stream_kind(venue: str, name: str) -> str | None:
     return next((kind for mark, kind in KIND_OF[venue] if mark in name), None)
 
 
+def spelled(rules: Rules, name: str, base: str) -> bool:
+    """Does a venue's stream name on a base mean this instrument? Spot and perpetual may share a symbol."""
+    other = "spot" if rules.market == "perp" else "perp"
+    return rules.symbol.lower() in re.split(r"[@.:]", name.lower()) and not base.endswith(f"_{other}")
+
+
 def identity(record: Record) -> dict[str, object]:
     """What tells a market event from all others, for the log."""
     told: dict[str, object] = {"record": type(record).__name__, "instrument": record.instrument, "ts": record.ts_event}
@@ -280,10 +286,7 @@ class Injector:
         """Does a venue's stream name on a base mean the fault's instrument?"""
         if self.fault.instrument is None:
             return True
-        rules = self.tools.rules[self.fault.instrument]
-        other = "spot" if rules.market == "perp" else "perp"
-        parts = re.split(r"[@.:]", name.lower())
-        return rules.symbol.lower() in parts and not base.endswith(f"_{other}")
+        return spelled(self.tools.rules[self.fault.instrument], name, base)
 
     def meet(self, link: Link) -> None:
         """Note that a connection was met."""

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -17,19 +18,34 @@ from websockets.asyncio.client import connect
 
 from p9.imports import convert
 from realtime.emulator.emulator import Emulator, Options
+from realtime.emulator.faults.desk import Desk, FaultLog
+from realtime.emulator.faults.parts import Fault, Tools
+from realtime.emulator.faults.plan import Plan
+from realtime.emulator.listings import COINS
 from realtime.emulator.listings import rules as rules_of
 from realtime.emulator.market import Market
 from realtime.emulator.path import Path as Prices
+from realtime.emulator.playback import TapeView
 from realtime.emulator.recorded import Shelf
 from realtime.emulator.source import Played
 from realtime.emulator.tape import REST_ONLY, Recorded, Tape, stream_of
 from realtime.emulator.view import SeededView
+from tests.kit.faultbed import Wire
 from tests.kit.recordings import read_format_a, recordings
-from warehouse.clock import DAY, MINUTE, SECOND, ManualClock, Micros
+from warehouse.clock import DAY, HOUR, MINUTE, SECOND, ManualClock, Micros
 from warehouse.errors import ConfigError
 from warehouse.instruments import Listing
-from warehouse.records import Trade
+from warehouse.records import (
+    FundingRate,
+    InstrumentStatus,
+    InsuranceFund,
+    MarkPrice,
+    OpenInterest,
+    Ticker,
+    Trade,
+)
 from warehouse.venues import venue
+from warehouse.venues.base import Reply
 
 T0: Micros = 1_795_000_020_000_000
 BTC = Listing("binance", "BTC", "USDT", "spot")
@@ -94,7 +110,7 @@ def test_frames_do_not_wait_for_ever(recorded: tuple[Path, Market]) -> None:
 def test_rest_serves_exactly_what_the_tape_has_shown(recorded: tuple[Path, Market]) -> None:
     source, clock = player(recorded[0])
     market, view = recorded[1], source.view("binance")
-    truth = [_of(trade) for trade in market.lived()]
+    truth = [_of(trade) for trade in market.lived() if isinstance(trade, Trade)]
     assert view.trades_by_time("BTC-USDT", 0, T0 + DAY, 1000, False) == []
     for seconds in (5, 25, 39):
         now = source.tape.start + seconds * SECOND
@@ -160,6 +176,82 @@ async def test_a_client_sees_the_recorded_frames_in_their_own_time(recorded: tup
     assert all(frame in lines for frame in frames)
 
 
+def test_a_tape_knows_what_its_records_said_and_nothing_else(tmp_path: Path) -> None:
+    rule = rules_of(Listing("okx", "BTC", "USDT", "perp"))
+    folder = tmp_path / "okx" / "linear"
+    folder.mkdir(parents=True)
+    times = [(T0 // HOUR - back) * HOUR for back in (3, 2, 1)]
+    rows = [f"{at // 1000},10,12,9,{11 + number}" for number, at in enumerate(times)]
+    (folder / "BTC-USDT-SWAP-1h-mark.csv").write_text("\n".join(["open_time_ms,open,high,low,close", *rows]) + "\n")
+    clock = ManualClock(T0)
+    view = TapeView([rule], Shelf.read([str(tmp_path)], [rule], T0), clock, T0)
+    name = rule.instrument
+    assert (view.funding_now(name), view.mark_price(name), view.open_interest_now(name)) == (None, None, None)
+    assert (view.ticker(name), view.insurance(), view.open_interest(name, HOUR, 0, T0, 9, True)) == (None, [], [])
+    assert view.status(name).state == "trading"
+    marks = view.mark_candles(name, "mark", "1h", 0, T0, 2, True)
+    assert [(one.open_time, one.high, one.close, one.closed) for one in marks] == [
+        (times[1], 12, 12, True),
+        (times[2], 12, 13, True),
+    ]
+    assert view.mark_candles(name, "index", "1h", 0, T0, 2, True) == []
+    assert view.candles(name, "1h", 0, T0, 9, True) == []
+
+    of: dict[str, Any] = {"venue": "okx", "instrument": name, "ts_event": T0, "ts_recv": T0}
+    mark = MarkPrice(**of, mark_price=10.5, index_price=None)
+    rate = FundingRate(**of, funding_rate=0.0001, settled=False)
+    reading = OpenInterest(**of, open_interest=5.0, open_interest_quote=None)
+    row = OpenInterest(**of, open_interest=4.0, open_interest_quote=None, period_us=HOUR, origin="rest")
+    ticker = Ticker(**of, last_price=1, open=1, high=1, low=1, volume=1, quote_volume=1)
+    halted = InstrumentStatus(**of, state="halted", code="suspend")
+    fund = InsuranceFund(**{**of, "instrument": ""}, pool="BTC-USDT", asset="USDT", balance=3.0, balance_usd=None)
+    told = [
+        mark,
+        MarkPrice(**of, mark_price=None, index_price=10.4),
+        rate,
+        FundingRate(**of, funding_rate=0.0002, settled=True),
+        reading,
+        row,
+        ticker,
+        halted,
+        fund,
+    ]
+    for one in told:
+        view.take(one)
+    assert view.mark_price(name) == MarkPrice(**of, mark_price=10.5, index_price=10.4)
+    assert (view.funding_now(name), view.open_interest_now(name), view.ticker(name)) == (rate, reading, ticker)
+    assert view.open_interest(name, HOUR, 0, T0 + 1, 9, True) == [row]
+    assert (view.status(name), view.insurance()) == (halted, [fund])
+
+
+def test_faults_of_a_tape_find_their_frames_by_the_names_of_streams() -> None:
+    rules = {one.instrument: one for one in (rules_of(BTC), rules_of(Listing("binance", "BTC", "USDT", "perp")))}
+    fault = Fault(kind="dropped", venue="binance", instrument="BTC-USDT", stream="trades", after=1, count=1)
+    plan = Plan(faults=(fault,))
+    log = FaultLog()
+    desk = Desk("binance", plan.drawn(["binance"], list(rules), tape=True), 1, log)
+    nothing = Reply(status=200, body=b"")
+    desk.start(T0, Tools(venue="binance", rules=rules, fresh=lambda *_: [], rest=lambda *_: nothing, links=list))
+    view = SeededView("binance", 3, {base: Prices(3, base) for base in COINS}, ManualClock(T0), T0, MINUTE, 20.0)
+    emulated = venue("binance").emulated(view)
+    spot, perp = (
+        Wire(at, base, "/stream", emulated.connect(base, "/stream", {}, T0))
+        for at, base in enumerate(("ws_spot", "ws_perp"))
+    )
+    names = ("btcusdt@depth@100ms", "btcusdt@aggTrade", "btcusdt@aggTrade", "btcusdt@aggTrade")
+    out: dict[str, int] = {}
+    for number, name in enumerate(names):
+        for wire in (perp, spot):
+            frame = b'{"stream":"%b","data":%d}' % (name.encode(), number)
+            desk.turn(T0 + number)
+            desk.happened(Played(wire.base, name, frame), T0 + number)
+            out[f"{wire.base}{number}"] = len(desk.passed(wire, [frame], None, T0 + number))
+    assert [key for key, count in out.items() if count == 0] == ["ws_spot2"]
+    desk.close(T0 + 9)
+    entry = log.entries["001-dropped-binance"]
+    assert entry.hidden == [{"stream": "btcusdt@aggTrade", "frame": '{"stream":"btcusdt@aggTrade","data":2}'}]
+
+
 def test_tapes_of_different_times_do_not_play_together(recorded: tuple[Path, Market], tmp_path: Path) -> None:
     record(tmp_path, 2, T0 + DAY // MINUTE * MINUTE)
     with pytest.raises(ConfigError, match="different times"):
@@ -172,6 +264,9 @@ def test_the_stream_of_a_frame_is_read_at_every_venue() -> None:
     assert stream_of(b'{"stream":"btcusdt@trade","data":{"e":"trade"}}') == "btcusdt@trade"
     assert stream_of(b'{"topic":"publicTrade.BTCUSDT","type":"snapshot","ts":1,"data":[]}') == "publicTrade.BTCUSDT"
     assert stream_of(b'{"arg":{"channel":"books","instId":"BTC-USDT"},"data":[]}') == "books:BTC-USDT"
+    swaps = b'{"arg":{"channel":"liquidation-orders","instType":"SWAP"},"data":[]}'
+    assert stream_of(swaps) == "liquidation-orders:SWAP"
+    assert stream_of(b'{"event":"subscribe","arg":{"channel":"books","instId":"BTC-USDT"},"connId":"a"}') is None
     assert stream_of(b"pong") is None
     assert stream_of(b'{"result":null,"id":1}') is None
 

@@ -64,6 +64,10 @@ async def test_connections_are_refused_frozen_reset_and_closed() -> None:
             await connect(url)
         await until(lambda: emulator.fault_log.entries[name].state == "over")
 
+        await started(emulator, "refused_handshake", count=1, code=0)
+        with pytest.raises(TimeoutError):
+            await connect(url, open_timeout=0.5)
+
         await started(emulator, "half_open", count=1)
         async with connect(url, close_timeout=0.1, ping_interval=None) as socket:
             with pytest.raises(TimeoutError):
@@ -134,6 +138,24 @@ async def test_a_finer_tick_reaches_those_who_are_connected_and_an_ended_instrum
         await asyncio.sleep(0.3)
         status, body, _ = await get(bases["rest_spot"] + "/api/v3/depth", symbol="BTCUSDT")
         assert (status, body["code"]) == (400, -1121)
+
+
+async def test_a_restart_does_not_repeat_what_went_wrong_before(tmp_path: Path) -> None:
+    faults = (
+        Fault(kind="garbage", venue="binance", at=0.0, count=1, id="past"),
+        Fault(kind="garbage", venue="binance", after=3, count=1, id="counted"),
+        Fault(kind="garbage", venue="binance", at=3600.0, count=1, id="future"),
+    )
+    log = tmp_path / "log.jsonl"
+    options = msgspec.structs.replace(QUICK, faults=Plan(faults=faults), fault_log=log, folder=tmp_path)
+    async with Emulator(options) as emulator:
+        await until(lambda: list(emulator.fault_log.entries) == ["past", "counted"])
+    async with Emulator(options) as emulator:
+        seen: list[object] = []
+        async with connect(emulator.endpoints["binance"]["ws_spot"] + DEPTH) as socket:
+            seen += [await asyncio.wait_for(socket.recv(), 10) for _ in range(5)]
+        assert emulator.fault_log.entries == {}
+    assert list(read(log)) == ["past", "counted"]
 
 
 async def test_what_cannot_be_injected_now_is_refused() -> None:
