@@ -7,6 +7,7 @@ named exactly by the next expected sequence number exists.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,41 +128,50 @@ class Writer:
     """Appends entries to a journal folder, one block per call, and starts new segments by size or age."""
 
     def __init__(self, folder: Path, header: Header, checkpoint: bytes) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _refused(folder, error) from None
         self.folder = folder
         self.next_seq = header.first_seq
         self._open(header, checkpoint)
 
     def _open(self, header: Header, checkpoint: bytes) -> None:
-        self.path = self.folder / f"{header.first_seq:020d}{SUFFIX}"
+        path = self.folder / f"{header.first_seq:020d}{SUFFIX}"
         start = opening(header, checkpoint)
         # The name can exist only when its segment held no whole block of entries: nothing is lost by beginning it
         # again.
-        temporary = self.path.with_suffix(".new")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
-        os.write(descriptor, start)
-        os.fdatasync(descriptor)
-        temporary.rename(self.path)
-        self._fd = descriptor
+        temporary = path.with_suffix(".new")
+        try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
+        except OSError as error:
+            raise _refused(temporary, error) from None
+        try:
+            if os.write(descriptor, start) < len(start):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fdatasync(descriptor)
+            temporary.rename(path)
+        except OSError as error:
+            os.close(descriptor)
+            temporary.unlink(missing_ok=True)
+            raise _refused(path, error) from None
+        self.path, self._fd = path, descriptor
         self.size = len(start)
         self.opened_at = header.created
         self.header = header
 
     def append(self, entries: list[Entry]) -> int:
-        """Write one block; returns the `log_seq` of its first entry. Raises JournalError when the disk refuses."""
+        """Write one block; returns the `log_seq` of its first entry. Raises JournalError when the disk refuses: then
+        nothing may be appended any more, since half a block may stand at the end, where readers stop.
+        """
         first = self.next_seq
         data = entries_block(entries, first)
         try:
-            written = os.write(self._fd, data)
+            if os.write(self._fd, data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
-            raise JournalError(
-                f"{self.path}: cannot write the journal: {error.strerror}. Free disk space, then start again."
-            ) from None
-        if written != len(data):
-            raise JournalError(
-                f"{self.path}: disk full, {written} of {len(data)} bytes written. Free disk space, then start again."
-            )
-        self.size += written
+            raise _refused(self.path, error) from None
+        self.size += len(data)
         self.next_seq = first + len(entries)
         return first
 
@@ -169,16 +179,38 @@ class Writer:
         """Close this segment and begin the next one with `header` (whose `first_seq` must be `next_seq`)."""
         if header.first_seq != self.next_seq:
             raise JournalError(f"{self.folder}: a segment must begin at {self.next_seq}, not {header.first_seq}")
-        self.close()
+        self.sync()
+        before = self._fd
         self._open(header, checkpoint)
+        os.close(before)
 
     def sync(self) -> None:
-        """Flush to disk; safe from another thread."""
-        os.fdatasync(self._fd)
+        """Flush to disk; safe from another thread. Raises JournalError when the disk refuses."""
+        try:
+            os.fdatasync(self._fd)
+        except OSError as error:
+            raise _refused(self.path, error) from None
 
     def close(self) -> None:
-        os.fdatasync(self._fd)
-        os.close(self._fd)
+        """Flush to disk and let go of the file, also where flushing fails."""
+        try:
+            self.sync()
+        finally:
+            os.close(self._fd)
+
+
+def _refused(path: Path, error: OSError) -> JournalError:
+    """What is wrong, where, and what to do."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        todo = "free space there"
+    elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        todo = "make it writable, or choose another home folder"
+    else:
+        todo = "check the disk"
+    return JournalError(
+        f"{path}: cannot write the journal: {error.strerror}. Without it nothing is published. "
+        f"What it holds is kept; {todo}, then start again: missed trades are fetched."
+    )
 
 
 class Tail:

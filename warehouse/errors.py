@@ -7,6 +7,7 @@ FusionError                transient: bool   (may the same call succeed later?)
 │   ├── Rejected           the venue's code and words
 │   └── RateLimited        retry_after_us, transient
 ├── DataError              table, partition, the check that failed, sample rows
+├── LakeError              table, what the disk or the store said
 ├── JournalError           path, what is wrong with it
 └── PublishError           topic, last confirmed seq, transient
 
@@ -77,6 +78,17 @@ class DataError(FusionError):
         super().__init__(f"{table}: rows fail the check {check!r}; nothing was written. First rows: {rows}")
         self.table = table
         self.check = check
+
+
+class LakeError(FusionError):
+    """A commit that the disk or the object store did not take. Nothing of it is stored."""
+
+    def __init__(self, table: str, words: str) -> None:
+        super().__init__(
+            f"{table}: cannot write the lake: {words}. Nothing of this commit is stored, and nothing before is lost. "
+            "See that there is space and that it may be written, then start again."
+        )
+        self.table = table
 
 
 class JournalError(FusionError):

@@ -18,10 +18,10 @@ from typing import TypeVar
 import msgspec
 import polars as pl
 from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from warehouse.clock import Micros
-from warehouse.errors import ConfigError
+from warehouse.errors import ConfigError, LakeError
 from warehouse.frames import checked, frame, instant, merged, records
 from warehouse.layout import create, write
 from warehouse.ranges import condition, select
@@ -216,7 +216,10 @@ class Lake:
             return self._retry(name, go)
 
     def _retry(self, name: str, go: Callable[[DeltaTable], T]) -> T:
-        """Run `go` on the newest version, again with a jittered pause when another writer was faster."""
+        """Run `go` on the newest version, again with a jittered pause when another writer was faster.
+
+        Raises LakeError when the disk or the object store refuses.
+        """
         for attempt in range(TRIES):
             try:
                 return go(self.handle(name))
@@ -225,6 +228,8 @@ class Lake:
                 if attempt == TRIES - 1:
                     raise
                 _pause.wait(random.uniform(0.02, 0.05) * 2 ** min(attempt, 5))
+            except (DeltaError, OSError) as error:
+                raise LakeError(self.uri(name), str(error)) from None
         raise AssertionError(f"{name}: no attempt was made")
 
     @contextmanager

@@ -55,14 +55,12 @@ async def storm(
     async with bench(home, options, **overrides) as small:
         one = Storm(small)
         await one.start(*one.names)
-        await one.settle()
+        await one.ready()
         if history:
             await small.run("backfill", "trades")
         for blow in blows or plan(seed, int(os.environ.get("P9_KILLS") or 20), one.names):
             print(blow)  # noqa: T201
             await one.blow(blow)
-        await one.settle()
-        await one.wait(4.0)  # a quiet instrument's hole shows with its next trade
         await one.settle()
         stopped = await one.stop()
         lake = Lake(small.settings.lake_root, realm="emulated")

@@ -60,8 +60,9 @@ class Storm:
         self._seen: Process | None = None
 
     async def start(self, *names: str) -> None:
-        """Start processes by name."""
+        """Start processes by name; what their predecessors reported is forgotten."""
         for name in names:
+            self.bench.bus.delete(keys.health(name))
             kind, _, venue = name.partition("-")
             self.running[name] = await self.bench.p9(kind, *(["--venue", venue] if venue else []))
 
@@ -73,8 +74,6 @@ class Storm:
             assert process.returncode is None, f"{name} ended by itself with code {process.returncode}"
             process.kill()
         await asyncio.gather(*(self.running[name].wait() for name in blow.targets))
-        for name in blow.targets:
-            self.bench.bus.delete(keys.health(name))
         self.kills += len(blow.targets)
         await self.wait(blow.down)
         await self.start(*blow.targets)
@@ -89,11 +88,20 @@ class Storm:
                 self._seen = process
                 await self._serve()
 
-    async def settle(self, seconds: float = 90) -> None:
-        """Wait until every worker is ready and no gap is open: what was missed is repaired, or given up."""
+    async def ready(self, seconds: float = 90) -> None:
+        """Wait until the subscriptions of every worker stand."""
         end = monotonic() + seconds
-        while left := [name for name in self.workers if not self._ready(name)] or self._gaps():
-            assert monotonic() < end, f"after {seconds:g} s not ready, or with open gaps: {left}"
+        while left := [name for name in self.workers if not self._ready(name)]:
+            assert monotonic() < end, f"not ready after {seconds:g} s: {left}"
+            await self.wait(0.2)
+
+    async def settle(self, seconds: float = 90) -> None:
+        """Wait until what was missed is repaired, or given up. A hole shows with the next trade behind it."""
+        await self.ready()
+        await self.wait(3)
+        end = monotonic() + seconds
+        while left := self._gaps():
+            assert monotonic() < end, f"still open after {seconds:g} s: {left}"
             await self.wait(0.2)
 
     async def stop(self) -> Micros:
