@@ -9,7 +9,7 @@ prices become integer ticks, wire sizes integer lots, and back, each with a sing
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from functools import cache, lru_cache
 from typing import Literal
@@ -178,6 +178,11 @@ class Grid:
     def size(self, lots: int) -> float:
         """Lots back to a size in base units."""
         return lots * self.size_num / self.size_den
+
+    def levels(self, levels: Iterable[tuple[int, int]]) -> list[tuple[float, float]]:
+        """Levels of a book in ticks and lots back to `price` and `size`."""
+        tick_num, tick_den, size_num, size_den = self.tick_num, self.tick_den, self.size_num, self.size_den
+        return [(ticks * tick_num / tick_den, lots * size_num / size_den) for ticks, lots in levels]
 
     def notional(self, tick_lots: int) -> float:
         """A sum of ticks times lots as notional in quote units."""

@@ -81,12 +81,16 @@ def _levels(frame: bytes) -> int:
 
 
 def cut(name: str, words: str, rules: list[Rules], dialect: Dialect, entries: list[Entry]) -> Recording:
-    """Split where every instrument has its book. Raises ConfigError when that never comes."""
+    """Split behind the first timer entry at which every instrument has its book: what is made once is made by then.
+
+    Raises ConfigError when that never comes.
+    """
     engine = Engine("binance", "live", rules, EngineConfig(), dialect)
-    start = 0
-    while not all(one.book.valid for one in engine.instruments.values()):
+    start, timer = 0, False
+    while not timer or not all(one.book.valid for one in engine.instruments.values()):
         if start == len(entries):
             raise ConfigError(f"{name}: an instrument never has a book, for its snapshot is missing")
+        timer = entries[start].kind == TICK
         engine.run(start + 1, entries[start : start + 1])
         start += 1
     books = {}

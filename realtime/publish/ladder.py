@@ -88,13 +88,11 @@ def snapshot_message(
     outlet: Outlet, top: BookTop, grid: Grid, book: Book, ts_recv: Micros, complaints: list[str]
 ) -> Message:
     """`book_snapshot`: the best levels of a readable book, as they are."""
-    bids = zip(map(grid.price, top.bid_ticks), map(grid.size, top.bid_lots), strict=True)
-    asks = zip(map(grid.price, top.ask_ticks), map(grid.size, top.ask_lots), strict=True)
     found = BookSnapshot(
         levels=max(len(top.bid_ticks), len(top.ask_ticks)),
         update_id=book.update_id,
-        bids=list(bids),
-        asks=list(asks),
+        bids=grid.levels(zip(top.bid_ticks, top.bid_lots, strict=True)),
+        asks=grid.levels(zip(top.ask_ticks, top.ask_lots, strict=True)),
         incomplete=complaints,
     )
     complete = not complaints and top.reason is None
@@ -105,6 +103,6 @@ def _changes(before: dict[int, int], now: dict[int, int], grid: Grid) -> list[Pr
     """New and changed levels in their order, then those gone, with size 0."""
     if before == now:
         return []
-    changed = [(grid.price(ticks), grid.size(lots)) for ticks, lots in now.items() if before.get(ticks) != lots]
+    changed = grid.levels([level for level in now.items() if before.get(level[0]) != level[1]])
     changed.extend((grid.price(ticks), 0.0) for ticks in before if ticks not in now)
     return changed

@@ -19,7 +19,7 @@ from p9.commands.bench import bench
 
 @lru_cache(maxsize=1)
 def recording() -> Recording:
-    return mixes.emulated(mixes.MIXES[0], 0.1, bars=0)
+    return mixes.emulated(mixes.MIXES[0], 0.2, bars=0)
 
 
 def test_the_usual_mix_is_as_recorded() -> None:
@@ -55,7 +55,7 @@ def test_a_faster_wrong_answer_is_named() -> None:
 @pytest.mark.slow
 def test_the_command_measures_us_beside_ccxt_and_both_agree() -> None:
     done = CliRunner().invoke(
-        bench, ["--part", "libraries", "--mix", "usual", "--seconds", "0.1", "--rounds", "1"], catch_exceptions=False
+        bench, ["--part", "libraries", "--mix", "usual", "--seconds", "0.2", "--rounds", "1"], catch_exceptions=False
     )
     assert done.exit_code == 0
     assert "usual (as BTCUSDT on 2023-04-04" in done.output
