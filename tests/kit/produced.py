@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -13,6 +14,7 @@ from realtime.engine import Engine, EngineConfig
 from realtime.history import nulls
 from realtime.message import finish, record_name
 from realtime.payloads import Envelope
+from realtime.tape import Writer
 from tests.kit.tapes import tape
 from warehouse.instruments import Rules
 from warehouse.journal import Entry, Header
@@ -50,6 +52,21 @@ def run(one: Engine, entries: Sequence[Entry], first_seq: int, size: Callable[[]
         found += one.run(first_seq + at, block).messages
         at += len(block)
     return found
+
+
+def journaled(folder: Path, cuts: Sequence[int], epoch: int = 1) -> list[Message]:
+    """The tape as a journal whose segments begin at the cuts (multiples of 50), and what was produced live."""
+    rules, entries = tape()
+    live = engine(rules, epoch)
+    writer = Writer(folder, header(rules), live.checkpoint())
+    produced: list[Message] = []
+    for at in range(0, len(entries), 50):
+        if at in cuts:
+            writer.rotate(header(rules, writer.next_seq), live.checkpoint())
+        block = list(entries[at : at + 50])
+        produced += live.run(writer.append(block), block).messages
+    writer.close()
+    return produced
 
 
 def complaints(message: Message) -> list[str]:

@@ -13,9 +13,9 @@ from p9.commands.watch import watch
 from realtime.message import Message
 from realtime.replay import replay, ticked, turns
 from realtime.sinks.memory import MemorySink
-from realtime.tape import Writer, segments
+from realtime.tape import segments
 from tests.kit.bus import Bus, bus
-from tests.kit.produced import engine, header
+from tests.kit.produced import journaled
 from tests.kit.tapes import tape
 from warehouse.errors import JournalError
 from warehouse.journal import Entry, Kind
@@ -29,17 +29,7 @@ CUTS = (2000, 4000)
 def journal(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Message]]:
     """Three segments of one run, and what was produced live."""
     folder = tmp_path_factory.mktemp("journal")
-    rules, entries = tape()
-    live = engine(rules, epoch=4)
-    writer = Writer(folder, header(rules), live.checkpoint())
-    produced: list[Message] = []
-    for at in range(0, len(entries), 50):
-        if at in CUTS:
-            writer.rotate(header(rules, writer.next_seq), live.checkpoint())
-        block = list(entries[at : at + 50])
-        produced += live.run(writer.append(block), block).messages
-    writer.close()
-    return folder, produced
+    return folder, journaled(folder, CUTS, epoch=4)
 
 
 def produced(path: Path, block: int = 256) -> list[bytes]:
