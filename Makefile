@@ -4,13 +4,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test slow check lint bench lock clean
+.PHONY: demo test kills slow check lint bench lock clean
 
 demo: $(STAMP)           ## the whole main job with no network: two minutes after installation
 	$(BIN)/p9 demo --seconds 45
 
 test: $(STAMP)           ## the quick tests
 	$(BIN)/python -m pytest -m "not slow and not live"
+
+kills: $(STAMP)          ## kill -9 at random moments; P9_KILL_SEED=n repeats a run, P9_KILLS=n makes it longer
+	$(BIN)/python -m pytest -s -m slow tests/faults/test_kills.py
 
 slow: $(STAMP)           ## the long tests
 	$(BIN)/python -m pytest -m "slow"
