@@ -76,7 +76,10 @@ async def _show(plan: Plan, home: Path, venues: Supervisor, console: Console, st
     async with Installation(settings, config, names, offset) as running:
         await running.join(console, stop)
         if not stop.is_set():
-            console.print(f"live for {plan.seconds:.0f} s; look on with: P9_HOME={plan.home} p9 watch 'fusion_data:*'")
+            program = sys.argv[0] if sys.argv[0].endswith("/p9") else "p9"
+            console.print(
+                f"live for {plan.seconds:.0f} s; look on: P9_HOME={plan.home} {program} watch 'fusion_data:*'"
+            )
         await follow(running, plan.seconds, console, stop)
         if stop.is_set():
             return None

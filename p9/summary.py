@@ -70,7 +70,9 @@ class Summary:
     def show(self, console: Console) -> None:
         """Print it for people."""
         from rich.box import SIMPLE_HEAD
+        from rich.padding import Padding
         from rich.table import Table
+        from rich.text import Text
 
         for title, heads, rows, lines in self.sheets():
             console.print(f"\n[bold]{title}[/bold]")
@@ -83,7 +85,7 @@ class Summary:
                     table.add_row(*row)
                 console.print(table)
             for line in lines:
-                console.print(f"  {line}", markup=False)
+                console.print(Padding(Text(line), (0, 0, 0, 2)))
         console.print()
         for fault in self.faults:
             console.print(f"[red]not right:[/red] {escape(fault)}")
@@ -199,7 +201,9 @@ def _channels(settings: Settings, summary: Summary) -> None:
         counts[kind][2] += bool(message["complete"])
         fused += kind == "fusion_data"
         if message["source"] != settings.realm:
-            summary.faults.append(f"{message['channel']}: source {message['source']!r} in a {settings.realm} realm")
+            summary.faults.append(
+                f"{message['channel']}: source {message['source']!r}, but the realm is {settings.realm}"
+            )
     summary.channels = [[kind, str(n), f"{sent:,}", f"{whole}"] for kind, (n, sent, whole) in sorted(counts.items())]
     if fused < len(settings.listings()):
         summary.faults.append(f"fused messages for {fused} of {len(settings.listings())} instruments")

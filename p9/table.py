@@ -14,6 +14,9 @@ from p9.up import Installation
 from realtime.bus import client
 from warehouse.clock import monotonic
 
+COLUMNS = (("mid_price", 4), ("spread_bps", 2), ("cvd_1m", 3), ("vwap_z_1m", 2))
+"""Fields of `fusion_data` that fit beside each other in 80 columns, and their decimals."""
+
 EVERY_S = 10.0
 """Seconds between two lines."""
 
@@ -56,25 +59,24 @@ def _cell(message: dict[str, object], name: str, digits: int) -> str:
 
 def fused(url: str) -> Table:
     """One row per instrument, read from the `last:` keys of `fusion_data`."""
-    columns = ("channel", "mid_price", "spread_bps", "micro_price", "cvd_1m", "vwap_z_15m", "complete")
-    table = Table(*columns, title="fusion_data, newest per instrument")
+    table = Table(title="fusion_data, newest per instrument", title_justify="left", box=None, padding=(0, 1))
+    table.add_column("channel", no_wrap=True)
+    for name, _ in COLUMNS:
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("complete")
     try:
         bus = client(url)
         names = sorted(bus.scan_iter(match="last:fusion_data:*"))
         bodies = bus.mget(names) if names else []
     except redis.RedisError as error:
-        table.add_row(f"bus: {error}", *[""] * (len(columns) - 1))
+        table.add_row(f"bus: {error}")
         return table
     for body in bodies:
         if isinstance(body, bytes):
             message = msgspec.json.decode(body)
             table.add_row(
                 str(message["channel"]).removeprefix("fusion_data:"),
-                _cell(message, "mid_price", 4),
-                _cell(message, "spread_bps", 2),
-                _cell(message, "micro_price", 4),
-                _cell(message, "cvd_1m", 3),
-                _cell(message, "vwap_z_15m", 2),
+                *(_cell(message, name, digits) for name, digits in COLUMNS),
                 "yes" if message["complete"] else "no",
             )
     return table

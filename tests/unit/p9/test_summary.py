@@ -1,0 +1,92 @@
+"""The account at the end of a run: what is missing is a fault, and people can read it in 80 columns."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from configs.load import DEFAULT, load
+from configs.settings import Settings
+from p9.summary import Summary, summarise
+from p9.table import fused
+from tests.kit.bus import Bus, bus
+from warehouse.store import Lake
+
+__all__ = ["bus"]
+
+
+def _settings(home: Path, bus: Bus, realm: str = "emulated") -> Settings:
+    others = {name: {"enabled": False} for name in ("binance", "bybit")}
+    return load(
+        DEFAULT, home=str(home), realm=realm, venues=others, instruments=["BTC-USDT"], timeframes=["1h"],
+        bus={"url": bus.url},
+    )  # fmt: skip
+
+
+def _shown(what: Summary) -> list[str]:
+    out = io.StringIO()
+    what.show(Console(file=out, width=80))
+    return out.getvalue().splitlines()
+
+
+def test_a_run_that_left_nothing_kept_no_promise(tmp_path: Path, bus: Bus) -> None:
+    Lake(tmp_path / "lake", realm="emulated")
+    found = summarise(_settings(tmp_path, bus), {"worker-okx": 70})
+    assert found.faults == [
+        "0 of 1 candle series hold 1000 closed candles",
+        "okx BTC-USDT: no seam certificate",
+        "fused messages for 0 of 1 instruments",
+    ]
+    lines = _shown(found)
+    assert "3 promises did not hold" in lines
+    assert "not right: okx BTC-USDT: no seam certificate" in lines
+
+
+def test_a_message_of_another_realm_is_a_fault(tmp_path: Path, bus: Bus) -> None:
+    Lake(tmp_path / "lake", realm="emulated")
+    told = {"channel": "fusion_data:okx:btc-usdt", "seq": 5, "complete": True, "source": "live"}
+    bus.redis.set("last:fusion_data:okx:btc-usdt", msgspec.json.encode(told))
+    printed = {"channel": "trade:okx:btc-usdt", "seq": 41, "complete": True, "source": "emulated"}
+    bus.redis.xadd("stream:trade:okx:btc-usdt", {"m": msgspec.json.encode(printed)}, id="1-41")
+    found = summarise(_settings(tmp_path, bus), {})
+    assert "fusion_data:okx:btc-usdt: source 'live', but the realm is emulated" in found.faults
+    assert found.channels == [["fusion_data", "1", "5", "1"], ["trade", "1", "41", "1"]]
+
+
+def test_a_bus_that_is_gone_is_a_fault(tmp_path: Path, bus: Bus) -> None:
+    Lake(tmp_path / "lake", realm="emulated")
+    settings = _settings(tmp_path, bus)
+    bus.stop()
+    assert any(fault.startswith("bus: ") for fault in summarise(settings, {}).faults)
+
+
+def test_the_summary_fits_eighty_columns() -> None:
+    what = Summary(
+        lake="lake: 330 of 330 candle series hold 1000 closed candles",
+        tables=[["candles", "330,000"]],
+        seams=[["binance", "BTC-USDT-PERP", "supported", "1,234", "0", "0"]],
+        seam_reasons=["bybit: 10 supported, not more: " + "the venue's ids are not contiguous " * 3],
+        notes=["bybit trades, 5 instruments: " + "older ones are in its archive " * 4],
+        memory=[["worker-binance", "81"]],
+    )
+    lines = _shown(what)
+    assert max(map(len, lines)) <= 80
+    assert not any("…" in line for line in lines)
+    assert "gaps that are neither repaired nor legitimate: none" in lines
+    assert lines[-1] == "all promises held"
+
+
+def test_the_live_table_fits_eighty_columns(bus: Bus) -> None:
+    facts = {"mid_price": 66500.5512, "spread_bps": 0.02, "cvd_1m": -123456.789, "vwap_z_1m": None}
+    message = {"channel": "fusion_data:binance:btcusdt-perp", "complete": False, "reasons": {"vwap_z_1m": "WARMUP"}}
+    bus.redis.set("last:fusion_data:binance:btcusdt-perp", msgspec.json.encode({**message, **facts}))
+    out = io.StringIO()
+    Console(file=out, width=80).print(fused(bus.url))
+    row = out.getvalue().splitlines()[-1].split()
+    assert row == ["binance:btcusdt-perp", "66,500.5512", "0.02", "-123,456.789", "WARMUP", "no"]
+    bus.stop()
+    Console(file=out, width=80).print(fused(bus.url))
+    assert "bus: " in out.getvalue()
