@@ -33,7 +33,7 @@ class Intervals:
                     begun[row.instrument] = Begun(
                         row.venue, row.instrument, row.start, row.first_id or "", row.first_seq, row.live_from
                     )
-        return Known(positions, begun, self._latest_ids(header.venue) if begun else {})
+        return Known(positions, begun, self._latest_ids(header.venue))
 
     def begin(self, reader: JournalReader, begun: list[Begun]) -> None:
         """Declare intervals whose first trade was just read."""
@@ -72,12 +72,14 @@ class Intervals:
             self._lake.append("coverage", rows)
 
     def _latest_ids(self, venue: str) -> dict[str, list[str]]:
-        """The last recorded trade ids of each instrument, oldest first: the memory of the duplicate filter."""
+        """The last recorded trade ids of each instrument, oldest first, from whatever journal: the memory of the
+        duplicate filter.
+        """
         rows = self._lake.scan("trades").filter((pl.col("venue") == venue) & pl.col("log_seq").is_not_null())
         newest = rows.select(pl.col("date").max()).collect().item()
         if newest is None:
             return {}
-        recent = rows.filter(pl.col("date") >= pl.lit(newest).dt.offset_by("-1d")).sort("log_seq")
+        recent = rows.filter(pl.col("date") >= pl.lit(newest).dt.offset_by("-1d")).sort("ts_recv", "log_seq")
         found: dict[str, list[str]] = {}
         for instrument, trade_id in recent.select("instrument", "trade_id").collect().iter_rows():
             found.setdefault(instrument, []).append(trade_id)
