@@ -100,7 +100,7 @@ def test_times_are_utc_and_the_partition_is_a_date(connection: duckdb.DuckDBPyCo
 def test_the_newest_state_of_a_gap_and_a_seam_counts(connection: duckdb.DuckDBPyConnection) -> None:
     assert connection.execute("SELECT from_id, state FROM gaps_open").fetchall() == [(9, "open")]
     assert connection.execute("SELECT state FROM seams_latest").fetchall() == [("proven",)]
-    assert connection.execute("SELECT intervals, seconds_listed FROM coverage_matrix").fetchall() == [(1, 180_000.0)]
+    assert connection.execute("SELECT intervals, seconds_covered FROM coverage_matrix").fetchall() == [(1, 180_000.0)]
 
 
 def test_ohlcv_gives_the_newest_n_ascending(connection: duckdb.DuckDBPyConnection) -> None:

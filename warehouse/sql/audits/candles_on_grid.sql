@@ -2,8 +2,5 @@
 -- Grain: (venue, instrument, timeframe, open_time).
 SELECT venue, instrument, timeframe, open_time, open, high, low, close
 FROM candles
-WHERE epoch_us(open_time) % (
-        CASE right(timeframe, 1) WHEN 'm' THEN 60 WHEN 'h' THEN 3600 ELSE 86400 END
-        * left(timeframe, -1)::BIGINT * 1000000
-    ) <> 0
+WHERE epoch_us(open_time) % bar_us(timeframe) <> 0
     OR NOT (low > 0 AND low <= least(open, close) AND high >= greatest(open, close) AND volume >= 0);

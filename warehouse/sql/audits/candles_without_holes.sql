@@ -4,8 +4,7 @@ WITH steps AS (
     SELECT
         venue, instrument, timeframe, open_time,
         lead(open_time) OVER (PARTITION BY venue, instrument, timeframe ORDER BY open_time) AS next_open,
-        CASE right(timeframe, 1) WHEN 'm' THEN 60 WHEN 'h' THEN 3600 ELSE 86400 END
-            * left(timeframe, -1)::BIGINT * 1000000 AS length_us
+        bar_us(timeframe) AS length_us
     FROM candles
 )
 SELECT steps.venue, steps.instrument, steps.timeframe, open_time, next_open

@@ -1,13 +1,39 @@
 -- One row: how much of one dataset the lake holds for one instrument, and by which way it came.
 -- Grain: (dataset, venue, instrument, timeframe, origin). Time: covered_from, covered_to.
+-- intervals counts what stands in the ledger; pieces what is left when those that touch or overlap are one; share is
+-- the covered part of the time from the first to the last.
 -- Example: FROM coverage_matrix WHERE dataset = 'candles' AND timeframe = '1h';
 CREATE VIEW coverage_matrix AS
+WITH steps AS (
+    SELECT
+        dataset, venue, instrument, timeframe, origin, "start", "end",
+        coalesce("start" > max("end") OVER (
+            PARTITION BY dataset, venue, instrument, timeframe, origin ORDER BY "start", "end"
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ), true)::INT AS begins
+    FROM stg_coverage
+),
+numbered AS (
+    SELECT *, sum(begins) OVER (
+        PARTITION BY dataset, venue, instrument, timeframe, origin ORDER BY "start", "end" ROWS UNBOUNDED PRECEDING
+    ) AS piece
+    FROM steps
+),
+merged AS (
+    SELECT
+        dataset, venue, instrument, timeframe, origin, piece, count(*) AS intervals,
+        min("start") AS piece_start, max("end") AS piece_end
+    FROM numbered
+    GROUP BY ALL
+)
 SELECT
     dataset, venue, instrument, timeframe, origin,
-    count(*) AS intervals,
-    min("start") AS covered_from,
-    max("end") AS covered_to,
-    sum(epoch_us("end") - epoch_us("start")) / 1e6 AS seconds_listed
-FROM stg_coverage
-GROUP BY ALL
+    sum(intervals)::BIGINT AS intervals,
+    count(*) AS pieces,
+    min(piece_start) AS covered_from,
+    max(piece_end) AS covered_to,
+    sum(epoch_us(piece_end) - epoch_us(piece_start)) / 1e6 AS seconds_covered,
+    seconds_covered * 1e6 / nullif(epoch_us(covered_to) - epoch_us(covered_from), 0) AS share
+FROM merged
+GROUP BY dataset, venue, instrument, timeframe, origin
 ORDER BY ALL;
