@@ -252,7 +252,9 @@ def test_the_first_trade_after_a_reconnect_or_restart_reveals_what_was_missed() 
     assert [r.cause for r in again.records if isinstance(r, SequenceGap)] == ["disconnected"] * 2
 
 
-def test_a_restarted_process_asks_again_for_what_it_had_asked() -> None:
+@pytest.mark.parametrize("told", [False, True])
+def test_a_restarted_process_asks_again_for_what_it_had_asked(told: bool) -> None:
+    """`told`: the end of the connection is an entry of its own, as a worker writes it when it begins."""
     wire = open_wire()
     chain = [trade(SPOT, n, START) for n in range(9)]
     wire.market.all_trades[SPOT.instrument] = chain
@@ -260,10 +262,14 @@ def test_a_restarted_process_asks_again_for_what_it_had_asked() -> None:
     wire.publish(chain[4])
     (fresh,) = sessions([SPOT])
     fresh.restore(msgspec.json.decode(msgspec.json.encode(wire.session.state())))
+    if told:
+        fresh.disconnected(START, "worker restarted")
     again = Wire(fresh, wire.venue, wire.market)
     again.wait()
     again.answer()
     assert ids(again) == [2, 3, 4]
+    repaired = next(gap for gap in again.records if isinstance(gap, SequenceGap) and gap.state == "repaired")
+    assert repaired.attempts == 0
 
 
 def test_ids_that_begin_anew_do_not_silence_the_stream() -> None:

@@ -304,6 +304,24 @@ def test_after_a_restart_the_first_trade_shows_what_was_missed() -> None:
     assert gap.cause == "reconnect"
 
 
+def test_a_restarted_process_asks_again_at_once_for_what_it_had_asked() -> None:
+    joined = line("okx.business")
+    joined.happen(*joined.market.trade(SPOT, 1))
+    joined.market.trade(SPOT, 3)
+    late = joined.far.event(joined.market.trade(SPOT, 1)[0], joined.market.at)
+    asked = [out for out in joined.session.receive(late[0], joined.market.at) if isinstance(out, Fetch)]
+    assert len(asked) == 1, "and the process dies before the answer"
+    after = Line(session("okx.business"), joined.market)
+    after.session.restore(msgspec.json.decode(msgspec.json.encode(joined.session.state())))
+    after.obey(after.session.disconnected(joined.market.at, "worker restarted"))
+    after.connect()
+    after.wait(SECOND)
+    assert ids(after.records) == [5001, 5002, 5003, 5004]
+    repaired = after.take(SequenceGap)[-1]
+    assert isinstance(repaired, SequenceGap)
+    assert (repaired.state, repaired.attempts) == ("repaired", 0)
+
+
 def test_state_in_the_middle_of_a_repair_goes_through_json_and_continues_the_same() -> None:
     joined = line("okx.business")
     joined.happen(*joined.market.trade(SPOT, 1))

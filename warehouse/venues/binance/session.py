@@ -136,8 +136,6 @@ class BinanceSession:
         out: list[Output] = []
         if self._up:  # the process restarted without seeing the end of the last connection
             out += self._lost("restarted", now)
-            for chain in self._trades.values():
-                chain.resume(now)
         self._up, self._leaving = True, False
         self._opened_at = self._heard_at = now
         self._silence.forget()
@@ -249,7 +247,7 @@ class BinanceSession:
 
     def _lost(self, cause: str, now: Micros) -> list[Output]:
         for chain in self._trades.values():
-            chain.lost(cause)
+            chain.lost(cause, now)
         return [output for feed in self._depth.values() for output in feed.lost(cause, now)]
 
     def _leave(self, why: str) -> Reconnect:

@@ -100,19 +100,18 @@ class TradeChain:
         """No trade is missing."""
         return self._hole is None
 
-    def lost(self, cause: str) -> None:
-        """The connection went away: the next jump of the id has this cause."""
+    def lost(self, cause: str, now: Micros) -> None:
+        """The connection went away, perhaps with the process: the next jump of the id has this cause, and an answer
+        that was due may never come, so it is asked for again with the next tick.
+        """
         self._cause = cause
-
-    def resume(self, now: Micros) -> None:
-        """The process went away too: an answer that was due never comes, so ask again with the next tick."""
         if self._hole is not None and not self._hole.retry_at:
             self._hole.retry_at = now
 
     def answer(self, fetch: Fetch, status: int, body: bytes, ts_recv: Micros) -> list[Output]:
         """A page of missing trades, or why there is none."""
         hole = self._hole
-        if hole is None or hole.retry_at or fetch.tag != _tag(hole):
+        if hole is None or fetch.tag != _tag(hole):
             return []
         if status != 200:
             return self._failed(hole, status, body, ts_recv)

@@ -177,6 +177,8 @@ class OkxSession:
         """Every book on this connection is invalid; the tapes find what they missed at the first trade after."""
         self._up = False
         self.silence.forget()
+        for tape in self.tapes.values():
+            tape.lost(now)
         down = Disconnected(venue=NAME, instrument="", ts_event=now, ts_recv=now, connection=self.name, why=why)
         return [down, *self.books.disconnected(now, why)]
 

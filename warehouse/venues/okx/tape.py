@@ -128,6 +128,14 @@ class Tape:
             return requests.newest_trades(self.rules.symbol, self.rules.instrument, tag)
         return requests.trades_below(self.rules.symbol, self.rules.instrument, hole.cursor, tag)
 
+    def lost(self, at: Micros) -> None:
+        """The connection went away, perhaps with the process: an answer that was due may never come, so it is asked for
+        again with the next tick.
+        """
+        hole = self.now.hole
+        if hole is not None and hole.asked_at:
+            hole.asked_at, hole.retry_at = 0, at
+
     def tick(self, at: Micros) -> list[Output]:
         """Ask again when it is time to, or when no answer came."""
         hole = self.now.hole
@@ -150,7 +158,7 @@ class Tape:
     def answer(self, fetch: Fetch, status: int, body: bytes, ts_recv: Micros) -> list[Output]:
         """A page of fills, newest first."""
         hole = self.now.hole
-        if hole is None or fetch.tag != f"trades:{hole.from_id}:{hole.cursor}:{hole.attempts}" or not hole.asked_at:
+        if hole is None or fetch.tag != f"trades:{hole.from_id}:{hole.cursor}:{hole.attempts}":
             return []
         hole.asked_at = 0
         try:
