@@ -111,7 +111,7 @@ def summarise(settings: Settings, memory: dict[str, int], recorded: Mapping[Seri
         "select dataset, venue, count(distinct instrument), note from outcomes where note is not null "
         "group by all order by all"
     ).fetchall():
-        summary.notes.append(f"{venue} {dataset}, {count} instruments: {note}")
+        summary.notes.append(f"{venue} {dataset} ({count} instrument{'s' * (count > 1)}): {note}")
     _channels(settings, summary)
     summary.memory = [[name, str(mib)] for name, mib in memory.items()]
     return summary
