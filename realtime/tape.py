@@ -161,8 +161,10 @@ class Writer:
         self.header = header
 
     def append(self, entries: list[Entry]) -> int:
-        """Write one block; returns the `log_seq` of its first entry. Raises JournalError when the disk refuses: then
-        nothing may be appended any more, since half a block may stand at the end, where readers stop.
+        """Write one block; returns the `log_seq` of its first entry.
+
+        Raises JournalError when the disk refuses: then nothing may be appended any more, since half a block may stand
+        at the end, where readers stop.
         """
         first = self.next_seq
         data = entries_block(entries, first)

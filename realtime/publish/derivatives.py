@@ -124,8 +124,9 @@ class Derivatives:
         )
 
     def due(self, mid_price: float | None, down: Mapping[str, str], now: Micros) -> list[Message]:
-        """Messages of what has changed. `mid_price` is the book's, None while it cannot be read; `down` holds why a
-        stream's connection is closed.
+        """Messages of what has changed.
+
+        `mid_price` is the book's, None while it cannot be read; `down` holds why a stream's connection is closed.
         """
         found = []
         if "mark_price" in self._outlets:

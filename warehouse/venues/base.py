@@ -188,8 +188,9 @@ Walk = Generator[Fetch, object, Answer]
 
 
 class MarketView(Protocol):
-    """What an emulated venue may ask the market behind it. Rows ascend; ranges are half-open; `newest` keeps the
-    last `limit` rows.
+    """What an emulated venue may ask the market behind it.
+
+    Rows ascend; ranges are half-open; `newest` keeps the last `limit` rows.
     """
 
     def now(self) -> Micros: ...

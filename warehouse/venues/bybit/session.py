@@ -1,5 +1,6 @@
-"""One Bybit connection without the connection: spot, linear, or the venue's status. Spot and linear are told apart by
-path because symbols are spelled alike.
+"""One Bybit connection without the connection: spot, linear, or the venue's status.
+
+Spot and linear are told apart by path because symbols are spelled alike.
 
 https://bybit-exchange.github.io/docs/v5/ws/connect
 """
