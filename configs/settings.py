@@ -133,6 +133,7 @@ class Settings(Model):
     candles_depth: int = Field(1000, ge=1, le=100_000, description="Closed candles kept per timeframe.")
     trades_lookback_minutes: int = Field(180, ge=1, le=10_080)
     funding_days: int = Field(90, ge=1, le=3650)
+    open_interest_days: int = Field(30, ge=1, le=3650, description="As far back as the venue answers.")
 
     @field_validator("venues")
     @classmethod

@@ -27,6 +27,11 @@ def _chosen(ctx: click.Context, param: click.Parameter, value: str | None) -> No
     ctx.call_on_close(restore)
 
 
+def listed(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Callback of an option that may be repeated: each value may also be several, with commas between them."""
+    return tuple(name for value in values for name in value.split(",") if name)
+
+
 def config(command: C) -> C:
     """`--config FILE`: what `P9_CONFIG` says otherwise."""
     return click.option(

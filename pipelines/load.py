@@ -16,7 +16,8 @@ import msgspec
 from pipelines.ownership import Recorded, split
 from pipelines.plan import Part, Series, Span
 from warehouse.clock import Micros
-from warehouse.records import Candle, FundingRate, Record, Trade
+from warehouse.records import Candle, FundingRate, Record, Trade, VenueNotice
+from warehouse.rows import PriceCandle
 from warehouse.tables import Coverage, Outcome
 from warehouse.venues.base import Answer
 
@@ -25,6 +26,23 @@ if TYPE_CHECKING:
 
 FRESH_ROWS = 30_000
 """So many fetched rows are landed together: few commits, and little is fetched again after a kill."""
+
+
+PRESENT = ("books", "insurance", "calendar")
+"""Datasets of which a venue tells how it is now, whatever time is asked about."""
+
+
+class Change(msgspec.Struct, frozen=True):
+    """Of a dataset that keeps changes alone: the fields that name a state, and those whose change is news."""
+
+    identity: tuple[str, ...]
+    facts: tuple[str, ...]
+
+
+CHANGES: dict[str, Change] = {
+    "insurance": Change(("venue", "pool", "asset"), ("balance",)),
+    "calendar": Change(("venue", "instrument"), ("state", "code", "listed_at", "delisting_at")),
+}
 
 
 class Fetched(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +90,8 @@ class Lander:
         coverage = [row for item, rows in zip(batch, kept, strict=True) for row in _coverage(item, len(rows), now)]
         if dataset == "trades":
             landed, coverage = self._land_trades(venue, batch, kept, coverage, now)
+        elif dataset in CHANGES:
+            landed = [self._land_changes(dataset, venue, rows, now) for rows in kept]
         else:
             self._lake.upsert(dataset, [row for rows in kept for row in rows], now=now)
             landed = [len(rows) for rows in kept]
@@ -83,6 +103,17 @@ class Lander:
         ]
         self._lake.append("outcomes", outcomes)
         return outcomes
+
+    def _land_changes(self, dataset: str, venue: str, rows: Sequence[Record], now: Micros) -> int:
+        """Of readings of a state, those that say something new; headlines go to their own table. Returns how many."""
+        notices = [row for row in rows if isinstance(row, VenueNotice)]
+        states = [row for row in rows if not isinstance(row, VenueNotice)]
+        known = [row for row in self._lake.rows(dataset, venue=venue) if isinstance(row, Record)]
+        fresh = changes(known, states, CHANGES[dataset])
+        if fresh:
+            self._lake.upsert(dataset, fresh, now=now)
+        told = self._lake.upsert("notices", notices, now=now).added if notices else 0
+        return len(fresh) + told
 
     def _land_trades(
         self,
@@ -122,14 +153,43 @@ class Lander:
         return list(newest.values())
 
 
+def changes(known: Sequence[Record], new: Sequence[Record], what: Change) -> list[Record]:
+    """The rows of `new` that differ from the state before them: the one of `known`, or of `new`, next before in time.
+
+    A state that `known` has at the very same time is left to the landing, which sees whether it differs.
+    """
+    fresh: list[Record] = []
+    identity, facts = attrgetter(*what.identity), attrgetter(*what.facts)
+    before: dict[object, object] = {}
+    old = sorted(known, key=_at)
+    at = 0
+    for row in sorted(new, key=_at):
+        while at < len(old) and old[at].ts_event <= row.ts_event:
+            before[identity(old[at])] = facts(old[at])
+            at += 1
+        if before.get(identity(row)) != facts(row):
+            before[identity(row)] = facts(row)
+            fresh.append(row)
+    return fresh
+
+
+def _at(row: Record) -> Micros:
+    return row.ts_event
+
+
 def _kept(item: Fetched) -> list[Record]:
-    """Of an answer, the rows that history keeps: closed bars, settled rates, all trades; inside the part."""
+    """Of an answer, the rows that history keeps: closed bars, settled rates, all trades; inside the part.
+
+    What can only be asked about now is kept as it came.
+    """
     if item.answer is None:
         return []
     part = item.part
+    if part.dataset in PRESENT:
+        return item.answer.records
     rows: list[Record] = []
     for row in item.answer.records:
-        at = row.open_time if isinstance(row, Candle) else row.ts_event
+        at = row.open_time if isinstance(row, Candle | PriceCandle) else row.ts_event
         open_ = (isinstance(row, Candle) and not row.closed) or (isinstance(row, FundingRate) and not row.settled)
         if part.start <= at < part.end and not open_:
             rows.append(row)
@@ -191,6 +251,7 @@ def digest(rows: Sequence[Record]) -> str:
     """SHA-256 of the rows' values, receipt times left out: the same answer has the same digest on any day."""
     if not rows:
         return hashlib.sha256(b"").hexdigest()
-    fields = [name for name in rows[0].__struct_fields__ if name != "ts_recv"]
-    values = attrgetter(*fields)
-    return hashlib.sha256(msgspec.msgpack.encode([values(row) for row in rows])).hexdigest()
+    values = {}
+    for kind in dict.fromkeys(type(row) for row in rows):
+        values[kind] = attrgetter(*[name for name in kind.__struct_fields__ if name != "ts_recv"])
+    return hashlib.sha256(msgspec.msgpack.encode([values[type(row)](row) for row in rows])).hexdigest()

@@ -11,18 +11,35 @@ from typing import Literal
 
 import msgspec
 
-from warehouse.clock import DAY, MINUTE, Micros
+from warehouse.clock import DAY, HOUR, MINUTE, Micros
 from warehouse.instruments import Listing, timeframe_us
+from warehouse.venues.base import MarkKind
 
-Dataset = Literal["candles", "trades", "funding"]
-DATASETS: tuple[Dataset, ...] = ("candles", "trades", "funding")
+Dataset = Literal[
+    "candles", "trades", "funding", "price_candles", "open_interest", "books", "insurance", "calendar"
+]  # fmt: skip
+
+KINDS: tuple[MarkKind, ...] = ("mark", "index")
+"""Prices of a perpetual that have candles of their own."""
+
+INTEREST_STEP: Micros = 5 * MINUTE
+"""Between two readings of the venues' own history of open interest."""
+
+INTEREST_REACH: dict[str, Micros] = {"binance": 30 * DAY - HOUR, "okx": 1439 * INTEREST_STEP}
+"""How far back a venue answers about open interest by five minutes; one that is not named answers for any time."""
+
+PICTURE_EVERY: Micros = 5 * MINUTE
+"""Between two snapshots of a book."""
 
 Span = tuple[Micros, Micros]
 """A half-open range of time; empty when its end is not after its start."""
 
 
 class Series(msgspec.Struct, frozen=True, order=True):
-    """One row of history growing over time. `timeframe` is empty for anything but candles."""
+    """One row of history growing over time.
+
+    `timeframe` is empty for anything but candles; candles of a price carry its kind before it (`mark:1m`).
+    """
 
     dataset: str
     venue: str
@@ -110,16 +127,34 @@ def candles(
     window: Span | None = None,
 ) -> list[Part]:
     """The closed bars that are missing: of the newest `depth` per timeframe, or of `window` when one is asked for."""
-    parts = []
-    for listing in listings:
-        for timeframe in timeframes:
-            length = timeframe_us(timeframe)
-            closed = now - now % length
-            first, last = window if window else (closed - depth * length, closed)
-            wanted = (first - first % length, min(last - last % length, closed))
-            series = Series("candles", listing.venue, listing.instrument, timeframe)
-            parts += [_part(series, span) for span in missing(wanted, covered.get(series, ()))]
-    return parts
+    return [
+        part
+        for listing in listings
+        for timeframe in timeframes
+        for part in _bars(Series("candles", listing.venue, listing.instrument, timeframe), depth, now, covered, window)
+    ]
+
+
+def price_candles(
+    listings: Iterable[Listing],
+    timeframes: Sequence[str],
+    depth: int,
+    now: Micros,
+    covered: Coverage,
+    window: Span | None = None,
+) -> list[Part]:
+    """As `candles`, of the mark and the index price of each perpetual."""
+    return [
+        part
+        for listing in listings
+        if listing.market == "perp"
+        for kind in KINDS
+        for timeframe in timeframes
+        for part in _bars(
+            Series("price_candles", listing.venue, listing.instrument, f"{kind}:{timeframe}"),
+            depth, now, covered, window,
+        )
+    ]  # fmt: skip
 
 
 def trades(listings: Iterable[Listing], window: Span, covered: Coverage, chunk: Micros = 30 * MINUTE) -> list[Part]:
@@ -148,6 +183,45 @@ def funding(
     return parts
 
 
+def open_interest(
+    listings: Iterable[Listing], days: int, now: Micros, covered: Coverage, window: Span | None = None
+) -> list[Part]:
+    """The missing 5m readings of perpetuals over the last `days`, or of `window`, as far back as the venue answers."""
+    closed = now - now % INTEREST_STEP
+    start, end = window or (closed - days * DAY, closed)
+    parts = []
+    for listing in listings:
+        if listing.market == "perp":
+            first = max(start, closed - INTEREST_REACH.get(listing.venue, closed))
+            series = Series("open_interest", listing.venue, listing.instrument)
+            spans = missing((-(-first // INTEREST_STEP) * INTEREST_STEP, min(end, closed)), covered.get(series, ()))
+            parts += [_part(series, span) for span in spans]
+    return parts
+
+
+def present(dataset: Dataset, venue: str, instruments: Iterable[str], every: Micros, now: Micros) -> list[Part]:
+    """What can only be asked about now: one part per instrument, of the period of `every` that is running."""
+    start = now - now % every
+    return [Part(dataset, venue, instrument, "", start, start + every) for instrument in instruments]
+
+
+def bar_of(series: str) -> str:
+    """The timeframe of a series of candles, the price's kind left out.
+
+    >>> bar_of("mark:15m"), bar_of("1h")
+    ('15m', '1h')
+    """
+    return series.rpartition(":")[2]
+
+
+def _bars(series: Series, depth: int, now: Micros, covered: Coverage, window: Span | None) -> list[Part]:
+    length = timeframe_us(bar_of(series.timeframe))
+    closed = now - now % length
+    first, last = window if window else (closed - depth * length, closed)
+    wanted = (first - first % length, min(last - last % length, closed))
+    return [_part(series, span) for span in missing(wanted, covered.get(series, ()))]
+
+
 def _part(series: Series, span: Span) -> Part:
-    dataset: Dataset = series.dataset  # type: ignore[assignment]  # built above from the three literals
+    dataset: Dataset = series.dataset  # type: ignore[assignment]  # built above from its literals
     return Part(dataset, series.venue, series.instrument, series.timeframe, *span)

@@ -40,29 +40,13 @@ def _import_heavy() -> None:
     import deltalake  # noqa: F401
 
 
-def judge(
-    settings: Settings,
-    scope: Scope = Scope(),  # noqa: B008  frozen
-    progress: Callable[[Step], None] | None = None,
-) -> list[Report]:
-    """Recompute structure and context documents; one report per venue. Raises ConfigError for an unknown choice."""
-    scope.check(settings)
-    prefect_env.prepare(settings.home)
-    from pipelines.flows.structure import structure
-
-    token = listener.set(progress)
-    try:
-        return structure(settings, scope)
-    finally:
-        listener.reset(token)
-
-
 def restructure(
     settings: Settings,
     scope: Scope = Scope(),  # noqa: B008  frozen
     progress: Callable[[Step], None] | None = None,
 ) -> list[Report]:
-    """Recompute structure and contexts from the lake: one report per venue."""
+    """Recompute structure and contexts from the lake: one report per venue. Raises ConfigError for a wrong choice."""
+    scope.check(settings)
     prefect_env.prepare(settings.home)
     from pipelines.flows.structure import structure
 

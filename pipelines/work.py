@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Sequence
 
 import structlog
 
@@ -11,28 +11,16 @@ from pipelines.load import FRESH_ROWS, Fetched, Lander
 from pipelines.plan import Part
 from pipelines.progress import Report, Step, tell
 from pipelines.sources.base import Blocked, Source, Unreachable, follow
+from pipelines.walks import walk
 from warehouse.clock import SECOND, Clock
 from warehouse.errors import ConfigError, RateLimited, VenueError
 from warehouse.instruments import Rules
 from warehouse.tables import Outcome
-from warehouse.venues import history
-from warehouse.venues.base import Answer, Fetch
 
 log = structlog.get_logger()
 
 AT_ONCE = 8
 """Parts of one venue in the air at the same time."""
-
-Ask = Callable[[Part], Awaitable[Answer]]
-
-
-def walk(part: Part, rules: Rules, now: int) -> Generator[Fetch, object, Answer]:
-    """The venue's conversation that answers a part."""
-    module = history(part.venue)
-    if part.dataset == "candles":
-        return module.candles(rules, part.timeframe, part.start, part.end, now)
-    ask = module.trades if part.dataset == "trades" else module.funding
-    return ask(rules, part.start, part.end, now)
 
 
 class Work:
@@ -72,11 +60,10 @@ class Work:
         began = self._clock.now()
         answer, error = None, None
         try:
-            rules = self._rules.get(part.instrument)
-            if rules is None:
+            if part.instrument and part.instrument not in self._rules:
                 error = f"{part.venue} lists no {part.instrument}"
             else:
-                answer = await follow(walk(part, rules, began), self._source)
+                answer = await follow(walk(part, self._rules, began), self._source)
         except (VenueError, ConfigError) as failure:
             error = str(failure)
             log.warning("part_failed", venue=part.venue, dataset=part.dataset, instrument=part.instrument, error=error)

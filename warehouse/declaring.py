@@ -13,6 +13,7 @@ __all__ = ["Column", "ColumnKind", "Table"]
 ColumnKind = Literal["int", "float", "text", "bool", "time", "date", "bytes", "floats"]
 
 TIMES = (
+    "at",
     "open_time",
     "start",
     "end",

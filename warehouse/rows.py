@@ -87,6 +87,27 @@ class Correction(msgspec.Struct, frozen=True, kw_only=True):
     corrected_at: Micros
 
 
+class Mismatch(msgspec.Struct, frozen=True, kw_only=True):
+    """One difference between two sources that should say the same about `field` at `at`.
+
+    `check` names the comparison; `left_source` and `right_source` say in words what was compared, and the values are
+    what each says (None: nothing). `timeframe` is empty except for candles; `instrument` is empty where the check is
+    about a whole table.
+    """
+
+    check: str
+    venue: str
+    instrument: str
+    timeframe: str = ""
+    at: Micros
+    field: str
+    left_source: str
+    left_value: float | None
+    right_source: str
+    right_value: float | None
+    found_at: Micros
+
+
 class BookPicture(Record, frozen=True, kw_only=True):
     """An order book as it stood at `ts_event`, best level first; sizes in base units.
 

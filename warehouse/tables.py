@@ -14,9 +14,10 @@ from warehouse.records import (
     OpenInterest,
     SequenceGap,
     Trade,
+    VenueNotice,
     VenueStatus,
 )
-from warehouse.rows import BookPicture, ContextDocument, Correction, Coverage, Outcome, PriceCandle
+from warehouse.rows import BookPicture, ContextDocument, Correction, Coverage, Mismatch, Outcome, PriceCandle
 from warehouse.seam import Certificate
 
 __all__ = ["TABLES", "Column", "ContextDocument", "Correction", "Coverage", "Outcome", "Table", "table"]
@@ -177,6 +178,15 @@ VENUE_STATES = Table(
     journaled=True,
     doc="One word of a venue about itself: working, in maintenance, or one announced.",
 )
+NOTICES = Table(
+    name="notices",
+    record=VenueNotice,
+    key=("venue", "code", "ts_event", "words"),
+    partition=("venue",),
+    time="ts_event",
+    owner="flows",
+    doc="One headline of a venue about a listing or a delisting, published at `ts_event`.",
+)
 PRICE_CANDLES = Table(
     name="price_candles",
     record=PriceCandle,
@@ -263,9 +273,21 @@ CORRECTIONS = Table(
     doc="One value that a later landing replaced.",
 )
 
+MISMATCHES = Table(
+    name="mismatches",
+    record=Mismatch,
+    key=("check", "venue", "instrument", "timeframe", "at", "field"),
+    partition=("venue",),
+    time="at",
+    owner="the audit flow",
+    values=("left_value", "right_value"),
+    doc="One difference between two sources that should say the same, as the audit found it.",
+)
+
 TABLES: tuple[Table, ...] = (
     TRADES, CANDLES, FUNDING, LIQUIDATIONS, MARKS, ACCRUALS, OPEN_INTEREST, INSURANCE, BOOKS, PRICE_CANDLES,
-    GAPS, COVERAGE, OUTCOMES, SEAMS, OVERLAPS, CONTEXTS, INSTRUMENTS, CALENDAR, VENUE_STATES, CORRECTIONS,
+    GAPS, COVERAGE, OUTCOMES, SEAMS, OVERLAPS, CONTEXTS, INSTRUMENTS, CALENDAR, VENUE_STATES, NOTICES,
+    MISMATCHES, CORRECTIONS,
 )  # fmt: skip
 _BY_NAME = {table.name: table for table in TABLES}
 

@@ -16,7 +16,9 @@ from p9 import options
 if TYPE_CHECKING:
     from pipelines.progress import Report, Step
 
-DATASETS = ("reference", "candles", "trades", "funding")
+DATASETS = (
+    "reference", "candles", "trades", "funding", "price_candles", "open_interest", "books", "insurance", "calendar",
+)  # fmt: skip
 CHOICES = [*DATASETS, "all", "structure"]
 _SPANS = {"m": 60, "h": 3600, "d": 86_400}
 
@@ -39,7 +41,14 @@ def moment(text: str, now: int) -> int:
 @click.argument("datasets", nargs=-1, required=True, type=click.Choice(CHOICES), metavar="DATASET...")
 @click.option("--venue", "venues", multiple=True, help="Only this venue; may be repeated.")
 @click.option("--symbol", "symbols", multiple=True, help="Only this instrument (BTC-USDT-PERP) or base coin (BTC).")
-@click.option("--timeframe", "timeframes", multiple=True, help="Only this timeframe of candles.")
+@click.option(
+    "--timeframe",
+    "--timeframes",
+    "timeframes",
+    multiple=True,
+    callback=options.listed,
+    help="Only this timeframe of candles; may be repeated, or several with commas.",
+)
 @click.option("--since", help="Start: a UTC date or time, or an age (30d). Default: what the settings keep.")
 @click.option("--until", help="End, exclusive. Default: now.")
 @click.option("--json", "as_json", is_flag=True, help="Reports as JSON lines instead of a table.")
@@ -53,7 +62,10 @@ def backfill(
     until: str | None,
     as_json: bool,
 ) -> None:
-    """Fetch what is missing of DATASET...: reference, candles, trades, funding, or all of them. Safe to repeat.
+    """Fetch what is missing of DATASET... or of all. Safe to repeat.
+
+    DATASET is one of reference, candles, trades, funding, price_candles (mark and index), open_interest, books,
+    insurance, calendar. Books, insurance and calendar are as of now, the others of the asked range.
 
     With structure, context documents are made at the end, as p9 structure does.
 

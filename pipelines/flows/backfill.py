@@ -13,9 +13,14 @@ from prefect import Task, flow
 from configs.load import load
 from configs.settings import Settings
 from pipelines.flows import artifacts
+from pipelines.flows.books import load_books
+from pipelines.flows.calendar import load_calendar
 from pipelines.flows.candles import load_candles
 from pipelines.flows.fill import results
 from pipelines.flows.funding import load_funding
+from pipelines.flows.insurance import load_insurance
+from pipelines.flows.open_interest import load_open_interest
+from pipelines.flows.price_candles import load_price_candles
 from pipelines.flows.reference import load_reference
 from pipelines.flows.structure import judge_structure
 from pipelines.flows.trades import load_trades
@@ -23,8 +28,17 @@ from pipelines.progress import Report
 from pipelines.scope import Scope
 from warehouse.errors import ConfigError
 
-LOADS: dict[str, Task[Any, Any]] = {"trades": load_trades, "funding": load_funding, "candles": load_candles}
-"""What can be backfilled, the slowest first."""
+LOADS: dict[str, Task[Any, Any]] = {
+    "trades": load_trades,
+    "funding": load_funding,
+    "candles": load_candles,
+    "price_candles": load_price_candles,
+    "open_interest": load_open_interest,
+    "books": load_books,
+    "insurance": load_insurance,
+    "calendar": load_calendar,
+}
+"""What can be backfilled, first what the seam and the context wait for."""
 
 ALL: tuple[str, ...] = ("reference", *LOADS, "structure")
 

@@ -13,6 +13,7 @@ from pipelines import past
 from pipelines.desk import open_bus, open_lake
 from pipelines.flows.candles import load_candles
 from pipelines.flows.fill import at_all_venues
+from pipelines.flows.price_candles import load_price_candles
 from pipelines.progress import Report, Step, tell
 from pipelines.scope import Scope
 from warehouse import keys
@@ -81,7 +82,7 @@ def structure(settings: Settings | None = None, scope: Scope = Scope()) -> list[
 def refresh_context(settings: Settings | None = None, scope: Scope = Scope()) -> list[Report]:  # noqa: B008  frozen
     """New candles first, then the documents that are made of them."""
     settings = settings or load()
-    reports = at_all_venues(load_candles, settings, scope, "refresh-context-candles")
+    reports = at_all_venues([load_candles, load_price_candles], settings, scope, "refresh-context-candles")
     return reports + at_all_venues(judge_structure, settings, scope, "refresh-context")
 
 

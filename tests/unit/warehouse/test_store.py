@@ -23,9 +23,10 @@ from warehouse.records import (
     OpenInterest,
     Record,
     SequenceGap,
+    VenueNotice,
     VenueStatus,
 )
-from warehouse.rows import BookPicture, PriceCandle
+from warehouse.rows import BookPicture, Mismatch, PriceCandle
 from warehouse.seam import Certificate
 from warehouse.store import Lake, Landed
 from warehouse.tables import TABLES, ContextDocument, Correction, Coverage, Outcome
@@ -77,6 +78,13 @@ ONE_OF_EACH: dict[str, msgspec.Struct] = {
     "calendar": InstrumentStatus(**HEAD, state="trading", code="live", delisting_at=7),
     "venue_states": VenueStatus(
         venue="okx", instrument="", ts_event=BEGIN, ts_recv=1, state="announced", words="upgrade", from_ts=5, to_ts=None
+    ),
+    "notices": VenueNotice(
+        venue="okx", instrument="", ts_event=BEGIN, ts_recv=1, connection="", code="listing", words="OKX lists X"
+    ),
+    "mismatches": Mismatch(
+        check="candles_roll_up", venue="okx", instrument="X", timeframe="1h", at=HOUR, field="close",
+        left_source="1m candles", left_value=1.0, right_source="1h candle", right_value=None, found_at=2,
     ),
     "price_candles": PriceCandle(
         **HEAD, kind="mark", timeframe="1h", open_time=HOUR, open=2.0, high=3.0, low=1.0, close=2.5
