@@ -109,7 +109,9 @@ def claim(url: str, realm: str) -> None:
         bus.set(keys.REALM, realm, nx=True)
         found = bus.get(keys.REALM)
     except (redis.ConnectionError, redis.TimeoutError) as error:
-        raise ConfigError(f"{absent(url, error)}; 'p9 up' starts one, or name a server in bus.url") from None
+        raise ConfigError(
+            f"{absent(url, error)}; start that server, or leave bus.url empty and 'p9 up' starts one"
+        ) from None
     marked = found.decode() if isinstance(found, bytes) else str(found)
     if marked != realm:
         raise ConfigError(f"the bus at {url} is marked {marked!r}, this process is {realm!r}: use a bus of its own.")

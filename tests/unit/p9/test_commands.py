@@ -69,8 +69,8 @@ def test_a_misspelt_command_is_answered_with_the_nearest() -> None:
         (["verify", "lake"], "no lake at"),
         (["status"], "nothing runs here; 'p9 up' starts it"),
         (["watch"], "start one with 'p9 up' or 'p9 demo'"),
-        (["board"], "'p9 up' starts one, or name a server in bus.url"),
-        (["recorder"], "'p9 up' starts one, or name a server in bus.url"),
+        (["board"], "start that server, or leave bus.url empty and 'p9 up' starts one"),
+        (["recorder"], "start that server, or leave bus.url empty and 'p9 up' starts one"),
         (["doctor", "--config", "/nowhere.yaml"], "/nowhere.yaml: no such configuration file"),
     ],
 )
