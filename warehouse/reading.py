@@ -1,6 +1,7 @@
 """Asking the lake: a DuckDB connection over its tables, marts and macros; polars frames; files.
 
-A connection is one snapshot of every table: repeatable, and stale by design. Connect again for newer rows.
+A connection is one snapshot of every table: repeatable, and stale by design. Connect again for newer rows. With `as_of`
+it is the lake as it was known at a time: rows received by then, later corrections taken back (`warehouse/past.py`).
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from warehouse import past
+from warehouse.clock import Micros
 from warehouse.errors import ConfigError
 from warehouse.frames import polars_schema
+from warehouse.past import Moment, micros
 from warehouse.store import Lake
 from warehouse.tables import TABLES, Table
+from warehouse.tables import table as declared
 
 LAYERS = ("staging", "marts")
 _TYPES = {
@@ -37,26 +42,39 @@ def open_lake(root: str | Path | None = None, storage_options: Mapping[str, str]
 
 
 def connect(
-    root: str | Path | None = None, storage_options: Mapping[str, str] | None = None
+    root: str | Path | None = None,
+    storage_options: Mapping[str, str] | None = None,
+    as_of: Moment | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """An in-process DuckDB with every table of the lake, every mart and every macro, all times in UTC.
 
+    `as_of` (int microseconds, an aware datetime or ISO text) shows every table as it was known then; None is now.
+
     >>> connect("lake").sql("FROM seams_latest").fetchall()  # doctest: +SKIP
+    >>> connect("lake", as_of="2026-11-21T12:00:00Z").sql("FROM candles")  # doctest: +SKIP
     """
     lake = open_lake(root, storage_options)
+    at = None if as_of is None else micros(as_of)
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
     for table in TABLES:
-        _view(connection, lake, table)
+        _view(connection, lake, table, at)
     for layer in LAYERS:
         for _, statement in statements(layer):
             connection.execute(statement)
     return connection
 
 
-def scan(name: str, root: str | Path | None = None, storage_options: Mapping[str, str] | None = None) -> pl.LazyFrame:
-    """A table's newest snapshot as a polars LazyFrame."""
-    return open_lake(root, storage_options).scan(name)
+def scan(
+    name: str,
+    root: str | Path | None = None,
+    storage_options: Mapping[str, str] | None = None,
+    as_of: Moment | None = None,
+) -> pl.LazyFrame:
+    """A table's newest snapshot as a polars LazyFrame; with `as_of` what was known then."""
+    lake = open_lake(root, storage_options)
+    rows = lake.scan(name)
+    return rows if as_of is None else past.as_of(declared(name), rows, lake.read("corrections"), micros(as_of))
 
 
 def export(query: str, path: str | Path, root: str | Path | None = None) -> int:
@@ -89,7 +107,7 @@ def audits(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, int, list[t
     return found
 
 
-def _view(connection: duckdb.DuckDBPyConnection, lake: Lake, table: Table) -> None:
+def _view(connection: duckdb.DuckDBPyConnection, lake: Lake, table: Table, at: Micros | None) -> None:
     """One table as a view over the files of its newest version; an absent or empty one with its declared columns."""
     uris = lake.handle(table.name).file_uris() if lake.exists(table.name) else []
     if not uris:
@@ -97,15 +115,36 @@ def _view(connection: duckdb.DuckDBPyConnection, lake: Lake, table: Table) -> No
         connection.execute(f"CREATE VIEW {table.sql_name} AS SELECT {columns} WHERE false")
         return
     columns = ", ".join(f'"{name}"' for name in polars_schema(table))
+    source = _source(connection, lake, table, uris)
+    then = "" if at is None else _then(connection, lake, table, columns, at)
+    connection.execute(f"CREATE VIEW {table.sql_name} AS SELECT {columns} FROM {source} AS held{then}")
+
+
+def _source(connection: duckdb.DuckDBPyConnection, lake: Lake, table: Table, uris: list[str]) -> str:
     if not lake.local:
         connection.register(f"_{table.name}", lake.handle(table.name).to_pyarrow_dataset())
-        connection.execute(f"CREATE VIEW {table.sql_name} AS SELECT {columns} FROM _{table.name}")
-        return
+        return f"_{table.name}"
     listed = ", ".join("'" + uri.replace("'", "''") + "'" for uri in uris)
     dates = [name for name in table.partition if name in ("date", "month")]
     kinds = ", ".join(f"'{name}': DATE" for name in dates)
     hive = f", hive_types = {{{kinds}}}" if dates else ""
-    connection.execute(
-        f"CREATE VIEW {table.sql_name} AS SELECT {columns} "
-        f"FROM read_parquet([{listed}], union_by_name = true, hive_partitioning = true{hive})"
+    return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = true{hive})"
+
+
+def _then(connection: duckdb.DuckDBPyConnection, lake: Lake, table: Table, columns: str, at: Micros) -> str:
+    """The end of the view's query that leaves what was known at `at`, and adds what was corrected since."""
+    known = f' WHERE held."{past.known_by(table)}" <= make_timestamptz({at}::BIGINT)'
+    if table.ledger:
+        return known
+    back = past.undone(table, lake.scan(table.name), lake.read("corrections"), at)
+    if not back.keys.height:
+        return known
+    for name, rows in (("keys", back.keys), ("rows", back.rows)):
+        connection.register("_passing", rows.to_arrow())
+        connection.execute(f"CREATE TABLE _{name}_{table.name} AS FROM _passing")
+        connection.unregister("_passing")
+    same = " AND ".join(f'later."{name}" IS NOT DISTINCT FROM held."{name}"' for name in table.key)
+    return (
+        f"{known} AND NOT EXISTS (FROM _keys_{table.name} AS later WHERE {same})"
+        f" UNION ALL SELECT {columns} FROM _rows_{table.name}"
     )

@@ -33,7 +33,8 @@ SELECT
     min(piece_start) AS covered_from,
     max(piece_end) AS covered_to,
     sum(epoch_us(piece_end) - epoch_us(piece_start)) / 1e6 AS seconds_covered,
-    seconds_covered * 1e6 / nullif(epoch_us(covered_to) - epoch_us(covered_from), 0) AS share
+    sum(epoch_us(piece_end) - epoch_us(piece_start))
+        / nullif(epoch_us(max(piece_end)) - epoch_us(min(piece_start)), 0) AS share
 FROM merged
 GROUP BY dataset, venue, instrument, timeframe, origin
 ORDER BY ALL;
