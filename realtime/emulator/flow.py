@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
-from fractions import Fraction
 from random import Random
 
 from realtime.emulator.bars import Bar, minute_of
 from realtime.emulator.book import ASK, BID, IntegerBook
 from realtime.emulator.forced import Forced, Order
+from realtime.emulator.telling import Telling
 from realtime.emulator.zone import Print
 from warehouse.clock import MINUTE, SECOND, Micros
-from warehouse.instruments import Grid, Rules
-from warehouse.records import BestQuote, BookUpdate, Candle, Level, Liquidation, Record, Trade
+from warehouse.instruments import Rules
+from warehouse.records import BookUpdate, Liquidation, Record
 
 FLUSH: Micros = 100_000
 """Book updates go out on this grid."""
@@ -30,8 +30,6 @@ MARKET, LIMIT = 0.12, 0.5
 LEAST, MOST = 210, 320
 """Levels that a side keeps at first."""
 
-MakeTrade = Callable[[Print], Trade]
-MakeCandle = Callable[[int, Bar, bool, Micros], Candle]
 NEVER: Micros = 1 << 62
 
 
@@ -53,12 +51,8 @@ class Flow:
         rate: float,
         trade_lots: int,
         event_ids: bool,
-        trade: MakeTrade,
-        candle: MakeCandle,
         forced: Forced | None = None,
     ) -> None:
-        self.rules = rules
-        self.grid: Grid = rules.grid
         self.first_seq = first_seq
         self.start = start
         self.times, self.ticks, self.signed_lots = array("q"), array("q"), array("q")
@@ -66,10 +60,8 @@ class Flow:
         self.fair = fair
         self._gap = self._usual_gap = SECOND / rate
         self._event_ids = event_ids
-        self._trade, self._candle = trade, candle
         self._trade_lots = trade_lots
-        lot = Fraction(rules.lot)
-        self._lot_num, self._lot_den = lot.numerator, lot.denominator
+        self.telling = Telling(rules)
         level = fair(start)
         self._near = max(1.5, 4e-5 * level)
         self._spacing = max(1.0, 2e-5 * level)
@@ -114,7 +106,7 @@ class Flow:
         """The tick becomes `factor` times finer, as `rules` say; what has happened is told in the new ticks."""
         fair = self.fair
         self.fair = lambda at: fair(at) * factor
-        self.rules, self.grid = rules, rules.grid
+        self.telling = Telling(rules)
         self._near *= factor
         self._spacing *= factor
         self.ticks = array("q", (ticks * factor for ticks in self.ticks))
@@ -175,7 +167,8 @@ class Flow:
         if top != self._top:
             self._top = top
             if out is not None:
-                out.append(self._quote(now, top))
+                pending = self.book.events - self.shown_events if self._event_ids else 1
+                out.append(self.telling.quote(now, top, self.update_id + pending))
 
     def _plan(self, start: Micros) -> None:
         """The forced orders of the minute that begins at `start`, the next one last."""
@@ -241,7 +234,7 @@ class Flow:
         )
         self._candle_news = True
         if out is not None:
-            out.append(self._trade(Print(now, seq, ticks, signed_lots)))
+            out.append(self.telling.trade(Print(now, seq, ticks, signed_lots)))
 
     def _limit_order(self, fair: float) -> None:
         random, book = self._random, self.book
@@ -251,7 +244,8 @@ class Flow:
         key = int((fair if side == BID else -fair) - 0.5 - away)
         # Never at or through the other side: -key of the other side's best is its price as seen from here.
         key = min(key, -book.keys[1 - side][-1] - 1)
-        book.add(side, key, self._resting())
+        if side == ASK or key > 0:
+            book.add(side, key, self._resting())
 
     def _cancellation(self, fair: float) -> None:
         random, book = self._random, self.book
@@ -259,7 +253,10 @@ class Flow:
         keys = book.keys[side]
         if len(keys) < self.least:
             deepest = keys[0] - 1 - int(random.expovariate(1.0) * self._spacing)
-            book.add(side, deepest, self._resting())
+            if side == BID and deepest < 1:  # no price is left below: the side fills up from within
+                self._limit_order(fair)
+            else:
+                book.add(side, deepest, self._resting())
             return
         if len(keys) > self.most:
             key = keys[0]
@@ -278,13 +275,14 @@ class Flow:
             self.shown_events = self.book.events
             self._publish(bids, asks)
             if out is not None:
-                out.append(self._update(now, bids, asks, previous))
+                out.append(self.telling.update(now, bids, asks, self.update_id, previous))
         if now % SECOND == 0:
             closing = now % MINUTE == 0
             if closing or self._candle_news:
                 self._candle_news = False
+                minute = (now - 1) // MINUTE * MINUTE
                 if out is not None:
-                    out.append(self._candle((now - self.start - 1) // MINUTE, self.bars[-1], closing, now))
+                    out.append(self.telling.candle("1m", minute, self.bars[-1], closing, now))
             if closing:
                 close = self.bars[-1].close
                 self.bars.append(Bar(close, close, close, close, 0, 0, 0, 0))
@@ -299,42 +297,7 @@ class Flow:
                 else:
                     shown.pop(key, None)
 
-    def _levels(self, pairs: list[tuple[int, int]], sign: int) -> list[Level]:
-        grid, num, den = self.grid, self._lot_num, self._lot_den
-        return [(grid.price(sign * key), lots * num / den) for key, lots in pairs]
-
-    def _update(
-        self, now: Micros, bids: list[tuple[int, int]], asks: list[tuple[int, int]], previous: int | None
-    ) -> BookUpdate:
-        return BookUpdate(
-            venue=self.rules.venue,
-            instrument=self.rules.instrument,
-            ts_event=now,
-            ts_recv=0,
-            bids=self._levels(bids, 1),
-            asks=self._levels(asks, -1),
-            snapshot=previous is None,
-            update_id=self.update_id,
-            previous_id=previous,
-        )
-
     def snapshot(self) -> BookUpdate:
         """The book as the last update left it, best first, so that the next update follows it without a hole."""
         bids, asks = (sorted(shown.items(), reverse=True) for shown in self.shown)
-        return self._update(self._next_flush - self.flush, bids, asks, None)
-
-    def _quote(self, now: Micros, top: tuple[int, int, int, int]) -> BestQuote:
-        bid, bid_lots, ask, ask_lots = top
-        grid = self.grid
-        pending = self.book.events - self.shown_events if self._event_ids else 1
-        return BestQuote(
-            venue=self.rules.venue,
-            instrument=self.rules.instrument,
-            ts_event=now,
-            ts_recv=0,
-            best_bid=grid.price(bid),
-            best_bid_size=grid.size(bid_lots),
-            best_ask=grid.price(ask),
-            best_ask_size=grid.size(ask_lots),
-            update_id=self.update_id + pending,
-        )
+        return self.telling.update(self._next_flush - self.flush, bids, asks, self.update_id, None)

@@ -6,7 +6,6 @@ none behind them, and a request for those gets what a venue gives for trades too
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable
 from decimal import Decimal
 from hashlib import sha256
@@ -19,10 +18,11 @@ from realtime.emulator.changes import Change
 from realtime.emulator.derivatives import Derivatives
 from realtime.emulator.flow import MARKET, NEVER, Flow
 from realtime.emulator.forced import Forced
-from realtime.emulator.listings import EPOCH, EVENT_IDS, NAMES, rules
+from realtime.emulator.listings import EPOCH, EVENT_IDS, rules
+from realtime.emulator.pages import Pages
 from realtime.emulator.path import TILE, Path
 from realtime.emulator.states import state_of
-from realtime.emulator.zone import Print, Zone, between
+from realtime.emulator.zone import Zone
 from warehouse.clock import MINUTE, SECOND, Micros
 from warehouse.instruments import Listing, timeframe_us
 from warehouse.records import (
@@ -53,7 +53,6 @@ class Market:
     def __init__(self, seed: int, listing: Listing, path: Path, t0: Micros, lookback: Micros, rate: float) -> None:
         self.rules = rules(listing)
         self.t0 = t0
-        self._grid = self.rules.grid
         self._bars = Bars(seed, listing, self.rules, path, rate * MARKET * MINUTE / SECOND)
         digest = sha256(f"{self._bars.key}:ids".encode()).digest()
         last_id = 1_000_000_000 + int.from_bytes(digest[:4], "big")
@@ -70,10 +69,9 @@ class Market:
             rate,
             self._bars.trade_lots,
             listing.venue in EVENT_IDS,
-            self.trade,
-            self._live_candle,
             Forced(self._bars.key, self.rules, self._bars.trade_lots) if perpetual else None,
         )
+        self._pages = Pages(self.zone, self.flow)
         self._next_statement = t0 + SECOND
         self._changes: list[Change] = []
         self._finer = 1
@@ -139,8 +137,8 @@ class Market:
         """Ticks become `factor` times finer, here and in the history before."""
         tick = format((Decimal(self.rules.tick) / factor).normalize(), "f")
         self.rules = msgspec.structs.replace(self.rules, tick=tick, valid_from=at)
-        self._grid = self.rules.grid
         self._finer *= factor
+        self._pages.refine(factor)
         self._day = None
         self.flow.refine(factor, self.rules)
 
@@ -174,53 +172,6 @@ class Market:
         """Trades are served from here on."""
         return start_of(self.zone.first)
 
-    def trade(self, print_: Print) -> Trade:
-        """A print as the record everybody speaks of. Every third trade stands for two fills, the others for one."""
-        ts, seq, ticks, signed_lots = print_
-        fills = seq + seq // 3
-        lots = abs(signed_lots)
-        trade = Trade(
-            venue=self.rules.venue,
-            instrument=self.rules.instrument,
-            ts_event=ts,
-            ts_recv=0,
-            trade_id=str(seq),
-            trade_seq=seq,
-            price=self._grid.price(ticks),
-            size=self._grid.size(lots),
-            taker_side="buy" if signed_lots > 0 else "sell",
-            ticks=ticks,
-            lots=lots,
-            first_fill=fills if seq % 3 else fills - 1,
-            last_fill=fills,
-        )
-        name = NAMES.get(self.rules.venue)
-        return trade if name is None else msgspec.structs.replace(trade, trade_id=name(trade, self.rules.market))
-
-    def _live_candle(self, minute: int, bar: Bar, closed: bool, now: Micros) -> Candle:
-        return self.candle("1m", self.t0 + minute * MINUTE, bar, closed, now)
-
-    def candle(self, timeframe: str, open_time: Micros, bar: Bar, closed: bool, now: Micros) -> Candle:
-        """A bar as a record."""
-        grid = self._grid
-        return Candle(
-            venue=self.rules.venue,
-            instrument=self.rules.instrument,
-            ts_event=now,
-            ts_recv=0,
-            timeframe=timeframe,
-            open_time=open_time,
-            open=grid.price(bar.open),
-            high=grid.price(bar.high),
-            low=grid.price(bar.low),
-            close=grid.price(bar.close),
-            volume=grid.size(bar.lots),
-            quote_volume=grid.notional(bar.tick_lots),
-            trade_count=bar.trades,
-            taker_buy_volume=grid.size(bar.buy_lots),
-            closed=closed,
-        )
-
     def bar(self, minute: int, minutes: int) -> Bar:
         """The bar of `minutes` beginning at `minute`; the open one as far as it has come."""
         if minute + minutes <= self.zone.first:
@@ -246,11 +197,6 @@ class Market:
         """A bar of the history in today's ticks."""
         return bar if self._finer == 1 else bar.finer(self._finer)
 
-    def _prints(self, minute: int) -> list[Print]:
-        """The trades of a minute of the zone in today's ticks."""
-        prints, finer = self.zone.prints(minute), self._finer
-        return prints if finer == 1 else [print_._replace(ticks=print_.ticks * finer) for print_ in prints]
-
     def candles(self, timeframe: str, start: Micros, end: Micros, limit: int, newest: bool) -> list[Candle]:
         """See `MarketView.candles`. Raises Cold."""
         self._warm()
@@ -263,7 +209,7 @@ class Market:
         times = range(first, stop, span)
         kept = times[-limit:] if newest else times[:limit]
         return [
-            self.candle(
+            self.flow.telling.candle(
                 timeframe, at, self.bar(minute_of(at), minutes), at + span <= start_of(open_minute), self.flow.at
             )
             for at in (kept if limit > 0 else ())
@@ -272,47 +218,16 @@ class Market:
     def trades_by_time(self, start: Micros, end: Micros, limit: int, newest: bool) -> list[Trade]:
         """See `MarketView.trades_by_time`. Raises Cold."""
         self._warm()
-        found: list[Print] = []
-        first, last = minute_of(max(start, self.trades_from)), minute_of(end - 1)
-        minutes = range(first, min(last, self._end - 1) + 1)
-        times = self.flow.times
-        low = bisect_left(times, start)
-        high = max(low, bisect_left(times, end))
-        enough = limit - (high - low) if newest else limit
-        for minute in reversed(minutes) if newest else minutes:
-            if len(found) >= enough:
-                break
-            held = between(self._prints(minute), start, end)
-            found = held + found if newest else found + held
-        if newest:
-            found += self._live(max(low, high - limit), high)
-            return [self.trade(print_) for print_ in found[max(0, len(found) - limit) :]]
-        found += self._live(low, min(high, low + max(0, limit - len(found))))
-        return [self.trade(print_) for print_ in found[:limit]]
-
-    def _live(self, low: int, high: int) -> Iterable[Print]:
-        flow = self.flow
-        columns = zip(flow.times[low:high], flow.ticks[low:high], flow.signed_lots[low:high], strict=True)
-        for seq, (ts, ticks, signed_lots) in enumerate(columns, flow.first_seq + low):
-            yield Print(ts, seq, ticks, signed_lots)
+        return list(map(self.flow.telling.trade, self._pages.by_time(start, end, limit, newest)))
 
     def trades_by_id(self, from_seq: int, limit: int) -> list[Trade]:
         """See `MarketView.trades_by_id`; ids before the zone begin with its first. Raises Cold."""
         self._warm()
-        zone, found = self.zone, list[Print]()
-        seq = max(from_seq, zone.first_id)
-        if seq <= zone.last_id:
-            for minute in range(zone.minute_of(seq), zone.end):
-                found += [print_ for print_ in self._prints(minute) if print_.seq >= seq]
-                if len(found) >= limit:
-                    break
-        low = max(0, seq - self.flow.first_seq)
-        found += self._live(low, max(low, low + limit - len(found)))
-        return [self.trade(print_) for print_ in found[:limit]]
+        return list(map(self.flow.telling.trade, self._pages.by_id(from_seq, limit)))
 
     def lived(self) -> Iterable[Trade | Liquidation]:
         """All live trades and liquidations since `t0`, in order."""
-        trades = map(self.trade, self._live(0, len(self.flow.times)))
+        trades = map(self.flow.telling.trade, self._pages.live())
         return merge(trades, self.flow.liquidations, key=_ts_event)
 
     def _warm(self) -> None:
@@ -341,20 +256,7 @@ class Market:
 
     def ticker(self) -> Ticker:
         """The last 24 hours in a few numbers. Raises Cold."""
-        day, grid = self.day(), self._grid
-        return Ticker(
-            venue=self.rules.venue,
-            instrument=self.rules.instrument,
-            ts_event=self.flow.at,
-            ts_recv=0,
-            last_price=grid.price(day.close),
-            open=grid.price(day.open),
-            high=grid.price(day.high),
-            low=grid.price(day.low),
-            volume=grid.size(day.lots),
-            quote_volume=grid.notional(day.tick_lots),
-            trade_count=day.trades,
-        )
+        return self.flow.telling.ticker(self.flow.at, self.day())
 
     def status(self) -> InstrumentStatus:
         """The state of trading now."""
