@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 ROWS = 200
 """A table on a terminal shows so many rows; the other formats show all."""
+HISTORY = "sql_history"
+"""The file under the home folder that keeps what was typed."""
 
 
 @click.command()
@@ -25,37 +27,47 @@ ROWS = 200
     help="Default: table on a terminal, csv into a pipe. parquet needs --output.",
 )
 @click.option("--output", "-o", type=click.Path(dir_okay=False), help="Write to this file instead.")
+@click.option("--file", "-f", "script", type=click.File(), help="Read the query from this file.")
+@click.option("--as-of", metavar="TIME", help="The lake as it was known then: 2026-11-21 or 2026-11-21T12:00:00Z.")
 @options.config
-def sql(query: str | None, form: str | None, output: str | None) -> None:
-    """Ask the lake in SQL, with QUERY as an argument or on standard input.
+def sql(query: str | None, form: str | None, output: str | None, script: TextIO | None, as_of: str | None) -> None:
+    """Ask the lake in SQL, with QUERY as an argument, in a file or on standard input; on a terminal, interactively.
 
-    Tables: trades, candles, funding, gaps, seams, coverage, ...; marts: ohlcv('BTC-USDT', '1h', 24), cvd, vwap,
-    seams_latest, gaps_open, freshness, coverage_matrix, ... `SHOW TABLES` lists them. Times are UTC.
+    Tables: trades, candles, funding, gaps, seams, coverage, ...; marts: ohlcv('BTC-USDT', '1h', 24), cvd, vwap, basis,
+    seams_latest, gaps_open, freshness, coverage_matrix, ... `SHOW TABLES` lists them. Times are UTC. Of several
+    statements the last one's rows are shown.
     """
     import duckdb
 
     from configs.load import load
     from warehouse.reading import connect
 
-    text = query or ("" if sys.stdin.isatty() else sys.stdin.read())
-    if not text.strip():
+    if query and script:
+        raise click.UsageError("a query and --file: which of the two?")
+    talk = not query and not script and not output and sys.stdin.isatty() and sys.stdout.isatty()
+    text = script.read() if script else query or ("" if sys.stdin.isatty() else sys.stdin.read())
+    if not talk and not text.strip():
         raise click.UsageError('no query. Write p9 sql "SELECT ... FROM trades", or pipe one in.')
     chosen = form or ("csv" if output or not sys.stdout.isatty() else "table")
     if chosen == "parquet" and not output:
         raise click.UsageError("parquet is not text: name a file with --output.")
     settings = load()
-    connection = connect(settings.lake_root, settings.lake.storage_options)
+    connection = connect(settings.lake_root, settings.lake.storage_options, as_of)
+    if talk:
+        from p9.shell import Shell, interactive
+
+        click.echo(f"{settings.lake_root}{f' as of {as_of}' if as_of else ''}; .help tells more")
+        interactive(Shell(connection, lambda found, form: _write(found, form, None), chosen), settings.home / HISTORY)
+        return
     try:
         found = connection.sql(text)
         if found is not None:
-            _write(connection, found, chosen, output)
+            _write(found, chosen, output)
     except duckdb.Error as error:
         raise click.ClickException(f"{error}\n'p9 sql \"SHOW TABLES\"' lists tables and marts.") from None
 
 
-def _write(
-    connection: duckdb.DuckDBPyConnection, found: duckdb.DuckDBPyRelation, form: str, output: str | None
-) -> None:
+def _write(found: duckdb.DuckDBPyRelation, form: str, output: str | None) -> None:
     if form == "parquet":
         found.write_parquet(str(output))
         return
