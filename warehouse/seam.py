@@ -42,7 +42,8 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     `cut` is None unless the seam is `proven` or `supported`. `common` trades stand on both sides; of these `compared`
     were compared and `differing` were unequal in ticks, lots or side. `missing` counts trades that one side must hold
     and does not. `first_id` and `last_id` bound the trades that the certificate covers: the last historical one before
-    the cut, and the newest live one. `reason` says in words why the state is not better; None when it is proven.
+    the cut, and the newest live one; where the ledger knows of a hole behind the overlap, the last one before that.
+    `reason` says in words why the state is not better; None when it is proven.
     """
 
     venue: str
@@ -102,6 +103,9 @@ def join(
         "compared": len(common),
         "differing": len(differing),
     }
+    remaining = [gap for gap in gaps if gap.state in ("open", "unrecoverable")]
+    if behind := [gap for gap in remaining if gap.from_ts >= overlap_to]:
+        live = _up_to(live, min(behind, key=_begin))
     cut = _cut(past, live, common)
     if cut is None and not differing:
         return verdict("unprovable", reason="the overlap holds no whole second to switch at yet", **facts)
@@ -111,12 +115,26 @@ def join(
         return verdict("broken", reason=f"{len(differing)} common trades differ, first {differing[0]}", **facts)
     if missing:
         return verdict("broken", reason=f"{len(missing)} trades missing after the cut, first {missing[0]}", **facts)
-    if open_ := [gap for gap in gaps if gap.state in ("open", "unrecoverable") and gap.to_ts >= (cut or 0)]:
-        words = f"{len(open_)} gaps in the tape, first {open_[0].state}: {open_[0].reason or open_[0].cause}"
+    if inside := [gap for gap in remaining if gap.from_ts < overlap_to and gap.to_ts >= (cut or 0)]:
+        words = f"{len(inside)} gaps in the tape, first {inside[0].state}: {inside[0].reason or inside[0].cause}"
         return verdict("broken", reason=words, **facts)
     if contiguous:
         return verdict("proven", **facts | {"cut": cut})
     return verdict("supported", reason="the venue's ids are not contiguous", **facts | {"cut": cut})
+
+
+def _begin(gap: SequenceGap) -> Micros:
+    return gap.from_ts
+
+
+def _up_to(live: dict[str, Print], hole: SequenceGap) -> dict[str, Print]:
+    """The tape before a hole."""
+    return {
+        trade_id: row
+        for trade_id, row in live.items()
+        if row.ts_event <= hole.from_ts
+        and (row.trade_seq is None or hole.from_id is None or row.trade_seq < hole.from_id)
+    }
 
 
 def _order(row: Print) -> tuple[int, Micros, str]:

@@ -17,7 +17,7 @@ from warehouse.store import Lake
 from warehouse.tables import Coverage
 
 REACH: Micros = 10 * MINUTE
-"""How far past the overlap the tape is looked at; later holes are in the gap ledger and no matter of the seam."""
+"""How far past the overlap the tape is compared id by id; later holes are in the gap ledger."""
 
 RETRY: tuple[Micros, ...] = tuple(seconds * SECOND for seconds in (3, 3, 5, 10, 20, 60))
 """Pauses between looks at a seam that is not proven while nothing has changed; the last one repeats."""
@@ -118,8 +118,7 @@ class Seams:
         tape = _prints(found.filter(pl.col("log_seq").is_not_null()))
         history = _prints(found.filter(pl.col("log_seq").is_null())) + _prints(proof)
         contiguous = all(row.trade_seq is not None for row in tape)
-        near = [gap for gap in gaps if gap.from_ts < high]
-        return join(venue, instrument, history, tape, near, contiguous=contiguous, created=now)
+        return join(venue, instrument, history, tape, gaps, contiguous=contiguous, created=now)
 
     def _gaps(self) -> dict[Key, list[SequenceGap]]:
         """The newest state of every gap in trades, by instrument."""

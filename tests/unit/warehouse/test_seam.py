@@ -90,12 +90,22 @@ def test_an_older_hole_in_history_is_not_the_seams() -> None:
     assert joined(prints([n for n in range(300) if n != 50]), prints(range(100, 500))).state == "proven"
 
 
-def test_gaps_that_remain_break_it_and_repaired_ones_do_not() -> None:
+def test_gaps_that_remain_in_the_overlap_break_it_and_repaired_ones_do_not() -> None:
     sides = prints(range(300)), prints(range(100, 500))
-    assert joined(*sides, [gap("repaired", 450), gap("legitimate", 460)]).state == "proven"
-    assert joined(*sides, [gap("open", 450)]).state == "broken"
-    assert joined(*sides, [gap("unrecoverable", 9000)]).state == "broken"
+    assert joined(*sides, [gap("repaired", 250), gap("legitimate", 260)]).state == "proven"
+    assert joined(*sides, [gap("open", 250)]).state == "broken"
+    assert joined(*sides, [gap("unrecoverable", 250)]).state == "broken"
     assert joined(*sides, [gap("unrecoverable", 20)]).state == "proven", "before the cut history counts"
+
+
+@pytest.mark.parametrize("state", ["open", "unrecoverable"])
+def test_a_hole_behind_the_overlap_that_the_ledger_knows_ends_what_is_covered(state: str) -> None:
+    tape = [number for number in range(100, 500) if not 450 <= number < 460]
+    found = joined(prints(range(300)), prints(tape), [gap(state, 450), gap(state, 9000)])
+    assert (found.state, found.missing, found.last_id) == ("proven", 0, "449")
+    assert joined(prints(range(300)), prints(tape)).state == "broken", "a hole that nobody knows of"
+    found = joined(executions(range(300)), executions(tape), [gap(state, 450)], contiguous=False)
+    assert found.state == "supported"
 
 
 def test_without_overlap_nothing_is_claimed() -> None:
