@@ -1,11 +1,14 @@
 """Mark and index price, funding and open interest of a seeded perpetual: functions of seed and time.
 
 The index is the coin's path; the mark price leans from it by the venue's basis and a seeded bridge that each tile of
-the path carries with it. Both run straight between minutes, so a candle's extremes lie at minutes and are exact.
+the path carries with it. Both run straight between minutes but for a wobble of a tick each second, as prices of real
+venues never stand still; so a candle's extremes are known without looking at every second.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from math import exp, pi, sin
 from random import Random
 from typing import Literal
@@ -13,7 +16,7 @@ from typing import Literal
 from realtime.emulator.bars import Bars, minute_of, start_of
 from realtime.emulator.listings import COINS, EPOCH
 from realtime.emulator.path import TILE
-from warehouse.clock import DAY, HOUR, MINUTE, Micros
+from warehouse.clock import DAY, HOUR, MINUTE, SECOND, Micros
 from warehouse.instruments import Rules, timeframe_us
 from warehouse.records import Candle, FundingRate, MarkPrice, OpenInterest
 
@@ -28,6 +31,23 @@ OPEN_NOTIONAL = 400e6
 """Open interest of a mean perpetual in quote units."""
 
 _WAVES = ((9 * DAY, 0.12), (31 * HOUR, 0.05), (4 * HOUR, 0.015), (41 * MINUTE, 0.005), (7 * MINUTE, 0.001))
+
+
+def _within(start: int, end: int, second: int) -> int:
+    """The price at a second of a minute that runs from `start` to `end`: on the line, a tick above or below it."""
+    wobble = 0 if second == 0 else 1 if second % 2 else -1
+    return start + round((end - start) * second / 60) + wobble
+
+
+def _minute(start: int, end: int) -> Knots:
+    """The bar of a minute. The line is highest and lowest at its ends, so the wobble is felt most beside them."""
+    high = max(start, end, _within(start, end, 1), _within(start, end, 59))
+    return start, high, min(start, end, _within(start, end, 2), _within(start, end, 58)), end
+
+
+def _joined(parts: Sequence[Knots]) -> Knots:
+    """Consecutive bars as one."""
+    return parts[0][0], max(part[1] for part in parts), min(part[2] for part in parts), parts[-1][3]
 
 
 def kept(times: range, limit: int, newest: bool) -> range:
@@ -85,7 +105,7 @@ class Derivatives:
         if kind == "mark":
             bridge = self._bridge(tile)
             start, end = start + bridge[position], end + bridge[position + 1]
-        return self._level(kind, index) + start + round((end - start) * (rest / MINUTE))
+        return self._level(kind, index) + _within(start, end, rest // SECOND)
 
     def price(self, kind: PriceKind, at: Micros) -> float:
         """The mark or index price at a time, quote per base."""
@@ -107,16 +127,16 @@ class Derivatives:
         found = self._steps.get((kind, tile, step))
         if found is None:
             offsets = self._offsets(kind, tile)
-            parts = (offsets[first : first + step + 1] for first in range(0, TILE, step))
-            found = [(part[0], max(part), min(part), part[-1]) for part in parts]
+            minutes = [_minute(start, end) for start, end in pairwise(offsets)]
+            parts = (minutes[first : first + step] for first in range(0, TILE, step))
+            found = [_joined(part) for part in parts]
             self._steps[kind, tile, step] = found
         return found
 
     def _bar(self, kind: PriceKind, minute: int, minutes: int) -> Knots:
         """The bar of `minutes` beginning at `minute`, a multiple of it."""
         if minutes > TILE:
-            parts = [self._bar(kind, first, TILE) for first in range(minute, minute + minutes, TILE)]
-            return parts[0][0], max(part[1] for part in parts), min(part[2] for part in parts), parts[-1][3]
+            return _joined([self._bar(kind, first, TILE) for first in range(minute, minute + minutes, TILE)])
         index, position = divmod(minute, TILE)
         tile, level = self._bars.path.laid(index).tile, self._level(kind, index)
         open_, high, low, close = self._reduced(kind, tile, minutes)[position // minutes]
@@ -124,9 +144,10 @@ class Derivatives:
 
     def _open_bar(self, kind: PriceKind, minute: int, now: Micros) -> Knots:
         """The bar that begins at `minute` as far as it has come."""
-        until = minute_of(now)
-        ticks = [self.ticks(kind, start_of(at)) for at in range(minute, until + 1)] + [self.ticks(kind, now)]
-        return ticks[0], max(ticks), min(ticks), ticks[-1]
+        last = minute_of(now)
+        seconds = [self.ticks(kind, at) for at in range(start_of(last), now + 1, SECOND)]
+        newest = (seconds[0], max(seconds), min(seconds), seconds[-1])
+        return _joined([*(self._bar(kind, one, 1) for one in range(minute, last)), newest])
 
     def candles(
         self, kind: PriceKind, timeframe: str, start: Micros, end: Micros, limit: int, newest: bool, now: Micros

@@ -74,7 +74,9 @@ def test_the_index_is_the_path_and_the_mark_price_stays_near_it(
         fair = market.flow.fair(one.ts_event) * market.rules.grid.tick
         assert abs(one.index_price / fair - 1) < 0.0005
     assert made.mark_price(PERP) == marks[-1]
-    assert len({one.mark_price for one in marks}) > 50
+    threes = [marks[at : at + 3] for at in range(len(marks) - 2)]
+    assert all(len({one.mark_price for one in three}) > 1 for three in threes)
+    assert all(len({one.index_price for one in three}) > 1 for three in threes)
 
 
 @pytest.mark.parametrize("kind", ["mark", "index"])
@@ -95,10 +97,12 @@ def test_candles_of_prices_chain_and_end_where_the_price_is(kind: str, timeframe
     for row in rows[-30:-1]:
         told = there.mark_price(row.open_time + span)
         assert row.close == (told.mark_price if kind == "mark" else told.index_price)
-        seconds = range(row.open_time, row.open_time + span, max(SECOND, span // 50))
+        seconds = range(row.open_time, row.open_time + span, max(SECOND, span // 60 // SECOND * SECOND))
         prices = [there.price("mark" if kind == "mark" else "index", at) for at in seconds]
         assert row.low <= min(prices)
         assert max(prices) <= row.high
+        if timeframe == "1m":
+            assert (row.high, row.low) == (max(*prices, row.close), min(*prices, row.close))
     assert rows[-1].close == there.price("mark" if kind == "mark" else "index", now)
 
 
