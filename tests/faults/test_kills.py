@@ -22,7 +22,8 @@ from warehouse.reading import audits
 from warehouse.store import Lake
 
 ALL = [f"{base}-USDT{suffix}" for base in ("BTC", "ETH", "SOL", "BNB", "XRP") for suffix in ("", "-PERP")]
-SEAMS = {"binance": "proven", "bybit": "supported", "okx": "proven"}
+SEAMS = {"binance": ("proven",), "bybit": ("supported", "unprovable"), "okx": ("proven",)}
+"""Bybit's page may come too late to hold anything of the tape's beginning: nothing is proven then, nor broken."""
 
 
 def seed_of(run: str) -> int:
@@ -86,7 +87,7 @@ def account(found: Sequence[Compared]) -> str:
     return "\n".join(lines)
 
 
-def check(home: Path, found: Sequence[Compared], seams: Mapping[str, str] = SEAMS) -> None:
+def check(home: Path, found: Sequence[Compared], seams: Mapping[str, tuple[str, ...]] = SEAMS) -> None:
     """Nothing lost that could be had, nothing twice, nothing wrong; `seams` are the states expected by venue."""
     print(account(found))  # noqa: T201
     assert not [f"{one.venue} {one.instrument}: {fault}" for one in found for fault in one.faults]
@@ -94,7 +95,7 @@ def check(home: Path, found: Sequence[Compared], seams: Mapping[str, str] = SEAM
     with warehouse.connect(home / "lake") as lake:
         assert [(name, bad) for name, count, bad in audits(lake) if count] == []
         states = lake.execute("select venue, instrument, state, reason from seams_latest").fetchall()
-    assert [row for row in states if row[2] != seams[row[0]]] == []
+    assert [row for row in states if row[2] not in seams[row[0]]] == []
     assert len(states) == len(found)
 
 
@@ -107,7 +108,7 @@ async def test_twenty_kills(tmp_path: Path) -> None:
 async def test_two_kills(tmp_path: Path) -> None:
     blows = [Blow(0.5, ("worker-bybit",), 0.5), Blow(1.0, ("worker-bybit", RECORDER), 0.0)]
     found = await storm(tmp_path, ("bybit",), ["BTC-USDT", "BTC-USDT-PERP"], 5, 60.0, blows, history=False)
-    check(tmp_path, found, {"bybit": "unprovable"})
+    check(tmp_path, found, {"bybit": ("unprovable",)})
     assert all(one.from_pages and one.states.get("repaired") for one in found)
 
 
@@ -127,5 +128,5 @@ async def test_what_rest_serves_no_more_is_in_the_ledger(tmp_path: Path) -> None
     wanted = ["BTC-USDT", "ETH-USDT", "BTC-USDT-PERP", "ETH-USDT-PERP"]
     seed = seed_of("ledger")
     found = await storm(tmp_path, ("bybit",), wanted, seed, 400.0, blows, history=False)
-    check(tmp_path, found, {"bybit": "unprovable"})
+    check(tmp_path, found, {"bybit": ("unprovable",)})
     assert all(one.lost and one.states.get("unrecoverable") for one in found)

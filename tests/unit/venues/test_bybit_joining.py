@@ -128,11 +128,12 @@ def test_without_any_page_every_hole_is_given_up_with_its_own_bounds() -> None:
     one.disconnect()
     one.market.trade(SPOT, 1)
     one.connect()
-    live = one.market.trade(SPOT, 1)
-    one.happen(*live)
+    live = []
     for _ in range(ATTEMPTS):
+        live += one.market.trade(SPOT, 1)
+        one.happen(live[-1])
         one.fail(one.fetched[-1], b"connection refused")
-        one.pass_time(3 * SECOND)
+        one.pass_time(9 * SECOND)
     records = one.take()
     assert [trade.trade_id for trade in trades(records)] == ids([*middle, *live], SPOT)
     assert spans(gaps(records, "trades"), "unrecoverable") == [

@@ -228,7 +228,9 @@ def test_live_trades_wait_for_the_page_and_leave_without_it_in_the_end() -> None
     for _ in range(ATTEMPTS):
         fetch = next(fetch for fetch in reversed(one.fetched) if fetch.instrument == PERP.instrument)
         one.fail(fetch, b"connection refused")
-        one.pass_time(4 * SECOND)
+        one.pass_time(9 * SECOND)
+        live += one.market.trade(PERP)  # a quiet stream would be subscribed to anew
+        one.happen(live[-1])
     records = one.take()
     (gap,) = gaps(records, "trades")
     assert (gap.state, gap.attempts) == ("unrecoverable", ATTEMPTS)

@@ -28,8 +28,11 @@ HELD = 20_000
 QUIET = 2 * SECOND
 """Without a live execution for this long after the acknowledgement, the page is asked for all the same."""
 
-PATIENCE = 5 * SECOND
-ATTEMPTS = 4
+PATIENCE = 30 * SECOND
+"""No answer for this long is a failed attempt. The request itself ends sooner, but may have to wait for its turn."""
+
+ATTEMPTS = 8
+PAUSE_MOST = 8 * SECOND
 RECENT = {"spot": 60, "perp": 1000}
 """Most rows of `/v5/market/recent-trade`."""
 
@@ -169,7 +172,7 @@ class Executions:
         self.waiting = False
         if self.attempts >= ATTEMPTS:
             return self._give_up(f"recent trades could not be had in {ATTEMPTS} attempts; last: {why}", now)
-        self.due = now + SECOND // 4 * 2**self.attempts
+        self.due = now + min(SECOND // 4 * 2**self.attempts, PAUSE_MOST)
         return []
 
     def _join(self, held: list[Trade], page: list[Trade], behind: bool, now: Micros) -> list[Output]:
