@@ -15,6 +15,7 @@ COMMANDS: dict[str, str] = {
     "demo": "the whole main job on this machine, with no network",
     "up": "the main job on the real venues",
     "backfill": "bring history into the lake",
+    "repair": "find holes in the lake, close them or say why not",
     "structure": "recompute market structure and context documents",
     "flows": "serve or deploy the scheduled flows",
     "worker": "follow one venue live",
@@ -29,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "status": "is everything healthy, may I trust it now",
     "doctor": "is this machine set up",
     "verify": "prove the promises on stored data",
+    "report": "how good the lake is: a table here, a page with charts",
     "bench": "measure, side by side",
 }
 

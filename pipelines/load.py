@@ -104,6 +104,10 @@ class Lander:
         self._lake.append("outcomes", outcomes)
         return outcomes
 
+    def tell(self, item: Fetched, landed: int, now: Micros) -> None:
+        """The outcome of an attempt whose rows somebody else has landed."""
+        self._lake.append("outcomes", [_outcome(item, _kept(item), landed, self._run_id, now)])
+
     def _land_changes(self, dataset: str, venue: str, rows: Sequence[Record], now: Micros) -> int:
         """Of readings of a state, those that say something new; headlines go to their own table. Returns how many."""
         notices = [row for row in rows if isinstance(row, VenueNotice)]

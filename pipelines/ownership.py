@@ -68,6 +68,10 @@ class Recorded(msgspec.Struct, frozen=True):
         """What of `span` is recorded."""
         return missing(span, self.outside(span))
 
+    def growing(self, at: Micros) -> bool:
+        """Whether `at` lies in an interval that is still recorded."""
+        return any(one.start <= at and one.end == FOREVER for one in self.intervals)
+
     def settled(self) -> list[Span]:
         """What needs no fetching: recorded time without the stretch at each stream's beginning that proves the seam."""
         return [(one.live_from + PROOF, one.end) for one in self.intervals if one.live_from is not None]

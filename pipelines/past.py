@@ -10,7 +10,7 @@ import polars as pl
 from pipelines.plan import Span, missing, union
 from warehouse.clock import DAY, MINUTE, SECOND, Micros
 from warehouse.frames import integers, records
-from warehouse.records import Candle, SequenceGap
+from warehouse.records import Candle, SequenceGap, Trade
 from warehouse.structure.document import TradeHistory
 from warehouse.tables import CANDLES, Coverage
 
@@ -33,10 +33,29 @@ def candles(lake: Lake, venue: str, depth: int) -> dict[str, dict[str, list[Cand
 
 
 def complete(lake: Lake, venue: str) -> dict[str, Span]:
-    """Per instrument, the newest unbroken stretch of time of which the lake holds every trade.
+    """Per instrument, the newest unbroken stretch of time of which the lake holds every trade; (0, 0) for none.
 
     Fetched ranges and recorded intervals count, as far as their rows are committed; holes of the gap ledger do not.
     """
+    holes = _holes(lake, venue)
+    return {
+        instrument: (missing(spans[-1], holes.get(instrument, ())) or [(0, 0)])[-1]
+        for instrument, spans in covered(lake, venue).items()
+        if spans
+    }
+
+
+def stretches(lake: Lake, venue: str) -> dict[str, list[Span]]:
+    """Per instrument, the time of which the lake holds every trade, ascending: `covered` without the ledger's holes."""
+    holes = _holes(lake, venue)
+    return {
+        instrument: [part for span in spans for part in missing(span, holes.get(instrument, ()))]
+        for instrument, spans in covered(lake, venue).items()
+    }
+
+
+def covered(lake: Lake, venue: str) -> dict[str, list[Span]]:
+    """Per instrument, the time whose trades were fetched, or recorded and committed."""
     committed = _committed(lake, venue)
     spans: dict[str, list[Span]] = {}
     for dataset in ("trades", "overlaps"):
@@ -44,13 +63,17 @@ def complete(lake: Lake, venue: str) -> dict[str, Span]:
             if isinstance(row, Coverage):
                 end = min(row.end, committed.get(row.instrument, row.start)) if row.origin == "stream" else row.end
                 spans.setdefault(row.instrument, []).append((row.start, end))
-    holes = _holes(lake, venue)
-    found = {}
-    for instrument, known in spans.items():
-        joined = union(known)
-        if joined:
-            found[instrument] = missing(joined[-1], holes.get(instrument, ()))[-1:] or [(0, 0)]
-    return {instrument: last[0] for instrument, last in found.items()}
+    return {instrument: union(known) for instrument, known in spans.items()}
+
+
+def prints(lake: Lake, venue: str, instrument: str, span: Span) -> list[Trade]:
+    """Every trade of `span` that the lake holds, as history, tape or overlap, once, in the venue's order."""
+    found: dict[str, Trade] = {}
+    for name in ("trades", "overlaps"):
+        for row in lake.rows(name, venue=venue, instrument=instrument, start=span[0], end=span[1]):
+            if isinstance(row, Trade):
+                found.setdefault(row.trade_id, row)
+    return sorted(found.values(), key=lambda row: (row.ts_event, row.trade_seq or 0))
 
 
 def trades(lake: Lake, venue: str, instrument: str, span: Span, now: Micros) -> TradeHistory | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from threading import Thread
+from typing import cast
 
 from configs.settings import Settings
 from pipelines import prefect_env
@@ -46,12 +48,27 @@ def restructure(
     progress: Callable[[Step], None] | None = None,
 ) -> list[Report]:
     """Recompute structure and contexts from the lake: one report per venue. Raises ConfigError for a wrong choice."""
+    return _listened("structure", "structure", settings, scope, progress)
+
+
+def mend(
+    settings: Settings,
+    scope: Scope = Scope(),  # noqa: B008  frozen
+    progress: Callable[[Step], None] | None = None,
+) -> list[Report]:
+    """Repair the lake: one report per venue, then those of the structure made again. Raises ConfigError as above."""
+    return _listened("repair", "repair", settings, scope, progress)
+
+
+def _listened(
+    module: str, name: str, settings: Settings, scope: Scope, progress: Callable[[Step], None] | None
+) -> list[Report]:
+    """Run a flow of `pipelines.flows` while `progress` hears of its steps."""
     scope.check(settings)
     prefect_env.prepare(settings.home)
-    from pipelines.flows.structure import structure
-
+    flow = getattr(import_module(f"pipelines.flows.{module}"), name)
     token = listener.set(progress)
     try:
-        return structure(settings, scope)
+        return cast("list[Report]", flow(settings, scope))
     finally:
         listener.reset(token)

@@ -15,6 +15,7 @@ from p9 import options
 
 if TYPE_CHECKING:
     from pipelines.progress import Report, Step
+    from pipelines.scope import Scope
 
 DATASETS = (
     "reference", "candles", "trades", "funding", "price_candles", "open_interest", "books", "insurance", "calendar",
@@ -73,9 +74,30 @@ def backfill(
     """
     from configs.load import load
     from pipelines.running import run
+    from warehouse.errors import ConfigError
+
+    scope = asked(venues, symbols, since, until, timeframes)
+    chosen = list(DATASETS) if "all" in datasets else [name for name in DATASETS if name in datasets]
+    chosen += ["structure"] if "structure" in datasets else []
+    with bars(as_json) as heard:
+        try:
+            reports = run(chosen, load(), scope, heard)
+        except ConfigError as error:
+            raise click.UsageError(str(error)) from None
+    show(reports, as_json)
+    sys.exit(outcome(reports))
+
+
+def asked(
+    venues: tuple[str, ...],
+    symbols: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    timeframes: tuple[str, ...] = (),
+) -> Scope:
+    """What the options of a command ask for. Raises click.BadParameter for a time that is none or still to come."""
     from pipelines.scope import Scope
     from warehouse.clock import SystemClock
-    from warehouse.errors import ConfigError
 
     now = SystemClock().now()
     scope = Scope(
@@ -87,15 +109,7 @@ def backfill(
     )
     if scope.since is not None and scope.since >= now:
         raise click.BadParameter(f"{since!r} is still to come", param_hint="--since")
-    chosen = list(DATASETS) if "all" in datasets else [name for name in DATASETS if name in datasets]
-    chosen += ["structure"] if "structure" in datasets else []
-    with bars(as_json) as heard:
-        try:
-            reports = run(chosen, load(), scope, heard)
-        except ConfigError as error:
-            raise click.UsageError(str(error)) from None
-    show(reports, as_json)
-    sys.exit(outcome(reports))
+    return scope
 
 
 def outcome(reports: list[Report]) -> int:

@@ -6,13 +6,20 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+import msgspec
 from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact, create_table_artifact
 from prefect.context import FlowRunContext, TaskRunContext
+from prefect.events import emit_event
 
 from pipelines.progress import Report, Step, listener
+from warehouse.records import SequenceGap
 
 EVERY_S = 3.0
 """Seconds between updates of a progress artifact; a shorter run has none."""
+
+
+EVENTS = 100
+"""Most events of one task."""
 
 
 @asynccontextmanager
@@ -48,6 +55,21 @@ async def following(dataset: str, venue: str) -> AsyncIterator[None]:
         listener.reset(token)
         shower.cancel()
         await asyncio.gather(shower, return_exceptions=True)
+
+
+def tell_gaps(gaps: Sequence[SequenceGap]) -> None:
+    """One event per state of a gap, so that automations can act on them; the first hundred of a run."""
+    if TaskRunContext.get() is None:
+        return
+    for gap in gaps[:EVENTS]:
+        emit_event(
+            event=f"p9.gap.{gap.state}",
+            resource={
+                "prefect.resource.id": f"p9.gap.{gap.venue}.{gap.instrument}.{gap.stream}",
+                "prefect.resource.name": f"{gap.stream} of {gap.instrument} at {gap.venue}",
+            },
+            payload=msgspec.to_builtins(gap),
+        )
 
 
 def report(key: str, reports: Sequence[Report]) -> None:

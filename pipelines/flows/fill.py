@@ -52,6 +52,11 @@ def at_all_venues(
     loads = load if isinstance(load, Sequence) else [load]
     reports = results([each.submit(settings, venue, scope) for each in loads for venue in scope.chosen(settings)])
     artifacts.report(key, reports)
+    refuse_silence(reports)
+    return reports
+
+
+def refuse_silence(reports: Sequence[Report]) -> None:
+    """Raises VenueError when no venue at all could be reached, so that a scheduled run fails visibly."""
     if reports and not any(report.reachable for report in reports):
         raise Unreachable("all venues", "; ".join(str(report.error) for report in reports))
-    return reports

@@ -1,0 +1,201 @@
+"""Looking for holes: the lake's rows against what coverage, grid, ids and the gap ledger say ought to be there."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from pipelines import past
+from pipelines.holes import Hole, Ledger, absent, skipped, unsettled
+from pipelines.load import Lander
+from pipelines.ownership import Recorded
+from pipelines.plan import INTEREST_STEP, PICTURE_EVERY, Series, Span, bar_of, missing, union
+from warehouse.clock import DAY, HOUR, MINUTE, Micros
+from warehouse.frames import integers
+from warehouse.instruments import Rules, timeframe_us
+from warehouse.records import SequenceGap
+from warehouse.tables import GAPS
+
+if TYPE_CHECKING:
+    from warehouse.store import Lake
+
+REACH: dict[str, Micros] = {"trades": 6 * HOUR, "books": DAY}
+"""How far back holes are looked for in a run that was not asked for more; 30 days where nothing is said."""
+
+FARTHEST: Micros = 30 * DAY
+
+SETTLED: Micros = 5 * MINUTE
+"""Newer trades may still be on their way through journal and recorder."""
+
+LEFT = ("trades", "depth", "bbo")
+"""Streams of whose holes the live side writes."""
+
+Times = dict[Series, list[Micros]]
+
+
+def ledger(lake: Lake, venue: str, recorded: dict[str, Recorded]) -> Ledger:
+    """The gap ledger of one venue."""
+    rows = integers(lake.read("gaps", venue=venue))
+    fields = GAPS.record.__struct_fields__
+    journaled = rows["log_seq"].is_not_null().to_list()
+    gaps = [SequenceGap(**row) for row in rows.select(fields).iter_rows(named=True)]
+    return Ledger(zip(gaps, journaled, strict=True), recorded)
+
+
+class Search:
+    """One venue's holes, as of one moment."""
+
+    def __init__(
+        self, lake: Lake, lander: Lander, venue: str, rules: Mapping[str, Rules], now: Micros, window: Span | None
+    ) -> None:
+        """`window` None looks as far back as `REACH` says."""
+        self.ledger = ledger(lake, venue, lander.recorded(venue, now))
+        self._lake, self._lander, self._venue = lake, lander, venue
+        self._rules, self._now, self._window = rules, now, window
+
+    def all(self) -> list[Hole]:
+        """Every hole to look into, and those of the live side's ledger that nobody works on any more."""
+        found = [
+            *self._bars("candles"), *self._bars("price_candles"), *self._interest(), *self._funding(),
+            *self._books(), *self._trades(), *self._left(),
+        ]  # fmt: skip
+        return [hole for hole in found if hole.instrument in self._rules]
+
+    def closed(self, found: Sequence[Hole]) -> list[SequenceGap]:
+        """Rows of a repair's own open holes that are no holes any more, now repaired."""
+        still = {(hole.gap.stream, hole.gap.instrument, hole.gap.opened_at) for hole in found if hole.gap is not None}
+        return [
+            gap
+            for stream in ("candles", "price_candles", "open_interest", "funding", "trades")
+            for gap in self.ledger.own(stream)
+            if gap.instrument in self._rules and (gap.stream, gap.instrument, gap.opened_at) not in still
+        ]
+
+    def _span(self, stream: str) -> Span:
+        """The time to look at, far enough back for every hole that is still open."""
+        start, end = self._window or (self._now - REACH.get(stream, FARTHEST), self._now)
+        return min([start, *(gap.from_ts for gap in self.ledger.own(stream))]), end
+
+    def _holes(self, series: Series, spans: Iterable[Span]) -> list[Hole]:
+        """Spans without what is settled, each with its row of the ledger."""
+        one = Hole(stream=series.dataset, venue=series.venue, instrument=series.instrument,
+                   timeframe=series.timeframe, start=0, end=0)  # fmt: skip
+        done = [(gap.from_ts, gap.to_ts + 1) for gap in
+                self.ledger.settled(series.dataset, series.instrument, one.cause)]  # fmt: skip
+        known = {
+            (gap.from_ts, gap.to_ts + 1): gap
+            for gap in self.ledger.own(series.dataset)
+            if (gap.instrument, gap.cause) == (series.instrument, one.cause)
+        }
+        return [
+            Hole(stream=series.dataset, venue=series.venue, instrument=series.instrument, timeframe=series.timeframe,
+                 start=start, end=end, gap=known.get((start, end)))
+            for span in spans
+            for start, end in missing(span, done)
+        ]  # fmt: skip
+
+    def _times(self, dataset: str, since: Micros, column: str, *keep: pl.Expr) -> Times:
+        """The times of a dataset's rows, by series."""
+        rows = self._lake.scan(dataset).filter(pl.col("venue") == self._venue, *keep)
+        rows = rows.filter(pl.col(column) >= pl.lit(since).cast(pl.Datetime("us", "UTC")))
+        names = {"candles": pl.col("timeframe"), "price_candles": pl.concat_str("kind", pl.lit(":"), "timeframe")}
+        label = names.get(dataset, pl.lit("")).alias("label")
+        data = integers(rows.select("instrument", label, column).collect()).sort(column)
+        found: Times = defaultdict(list)
+        for instrument, name, at in data.iter_rows():
+            found[Series(dataset, self._venue, instrument, name)].append(at)
+        return found
+
+    def _bars(self, dataset: str) -> list[Hole]:
+        since, until = self._span(dataset)
+        times = self._times(dataset, since, "open_time")
+        found = []
+        for series, spans in sorted(self._lander.covered(dataset, self._venue).items()):
+            step = timeframe_us(bar_of(series.timeframe))
+            within = self._whole(series, spans, since, until)
+            found += self._holes(series, absent(times.get(series, ()), step, within))
+        return found
+
+    def _whole(self, series: Series, spans: Sequence[Span], since: Micros, until: Micros) -> list[Span]:
+        """From the first moment that was ever asked about, or the listing, to the last one."""
+        rules = self._rules.get(series.instrument)
+        listed = (rules.listed_at if rules is not None else None) or 0
+        first, last = max(min(span[0] for span in spans), since, listed), min(max(span[1] for span in spans), until)
+        return [(first, last)] if first < last else []
+
+    def _interest(self) -> list[Hole]:
+        since, until = self._span("open_interest")
+        period = pl.col("period_us") == INTEREST_STEP
+        times = self._times("open_interest", since, "ts_event", period)
+        found = []
+        for series, spans in sorted(self._lander.covered("open_interest", self._venue).items()):
+            within = self._whole(series, spans, since, until)
+            found += self._holes(series, absent(times.get(series, ()), INTEREST_STEP, within))
+        return found
+
+    def _funding(self) -> list[Hole]:
+        since, until = self._span("funding")
+        rows = integers(self._lake.read("funding", venue=self._venue, start=since)).filter(pl.col("settled"))
+        by_name: dict[str, list[tuple[Micros, Micros | None]]] = defaultdict(list)
+        for name, at, interval in rows.select("instrument", "ts_event", "interval_us").iter_rows():
+            by_name[name].append((at, interval))
+        found = []
+        for series, spans in sorted(self._lander.covered("funding", self._venue).items()):
+            within = self._whole(series, spans, since, min(until, self._now - SETTLED))
+            found += self._holes(series, unsettled(by_name.get(series.instrument, ()), within))
+        return found
+
+    def _books(self) -> list[Hole]:
+        """Five minutes without any picture, between the first and the last one of an instrument."""
+        since, until = self._span("books")
+        found = []
+        for series, times in sorted(self._times("books", since, "ts_event").items()):
+            slots = [at - at % PICTURE_EVERY for at in times]
+            found += self._holes(series, absent(slots, PICTURE_EVERY, [(slots[0], min(slots[-1], until))]))
+        return found
+
+    def _trades(self) -> list[Hole]:
+        """Ids left out inside of what is said to be complete."""
+        since, until = self._span("trades")
+        covered = past.covered(self._lake, self._venue)
+        parts = [
+            self._lake.scan(name)
+            .filter(pl.col("venue") == self._venue, pl.col("trade_seq").is_not_null())
+            .filter(pl.col("ts_event") >= pl.lit(since).cast(pl.Datetime("us", "UTC")))
+            .select("instrument", "trade_seq", "ts_event")
+            for name in ("trades", "overlaps")
+        ]
+        step = pl.col("trade_seq").diff().over("instrument")
+        rows = pl.concat(parts).unique(["instrument", "trade_seq"]).sort("instrument", "trade_seq")
+        edges = rows.filter((step > 1) | (step.shift(-1).over("instrument") > 1)).collect()
+        by_name: dict[str, list[tuple[int, Micros]]] = defaultdict(list)
+        for name, number, at in integers(edges).sort("instrument", "trade_seq").iter_rows():
+            by_name[name].append((number, at))
+        found = []
+        for name, ids in sorted(by_name.items()):
+            spans = [(start, min(end, until, self._now - SETTLED)) for start, end in covered.get(name, ())]
+            known = {(gap.from_id, gap.to_id): gap for gap in self.ledger.own("trades") if gap.instrument == name}
+            done = [*self.ledger.settled("trades", name), *self._left_of(name)]
+            taken = union((gap.from_id, gap.to_id + 1) for gap in done if gap.from_id is not None and gap.to_id)
+            for first, last, left, right in skipped(ids, spans):
+                for start, end in missing((first, last + 1), taken):
+                    found.append(
+                        Hole(stream="trades", venue=self._venue, instrument=name, start=left, end=right + 1,
+                             first_id=start, last_id=end - 1, gap=known.get((start, end - 1)))
+                    )  # fmt: skip
+        return found
+
+    def _left_of(self, instrument: str) -> list[SequenceGap]:
+        return [gap for gap in self.ledger.left(("trades",)) if gap.instrument == instrument]
+
+    def _left(self) -> list[Hole]:
+        """What the live side gave up or left behind."""
+        return [
+            Hole(stream=gap.stream, venue=self._venue, instrument=gap.instrument, start=gap.from_ts, end=gap.to_ts + 1,
+                 first_id=gap.from_id, last_id=gap.to_id, gap=gap)
+            for gap in self.ledger.left(LEFT)
+            if gap.stream == "trades" or gap.state == "open"
+        ]  # fmt: skip
