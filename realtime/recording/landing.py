@@ -20,6 +20,9 @@ from warehouse.tables import table
 
 log = structlog.get_logger()
 
+SHARED = ("insurance",)
+"""Small tables that flows write too, where a venue tells both the same reading: whoever came first has landed it."""
+
 
 class Landing:
     """The recorder's way into the lake. Counts what it committed and what it refused."""
@@ -56,8 +59,19 @@ class Landing:
         """Commit rows of another table with their positions."""
         beside = {"log_seq": [row.log_seq for row in rows]}
         data = self._sound(name, frame(table(name), [row.row for row in rows], beside))
-        self._commit(name, data, positions)
+        if name in SHARED:
+            with self._lake.exclusive(name):
+                data = self._news(name, data)
+                self._commit(name, data, positions)
+        else:
+            self._commit(name, data, positions)
         self.rows[name] = self.rows.get(name, 0) + data.height
+
+    def _news(self, name: str, data: pl.DataFrame) -> pl.DataFrame:
+        """The rows whose key has not landed yet, each key once."""
+        key = list(table(name).key)
+        landed = self._lake.scan(name).select(key).collect()
+        return data.unique(key, keep="first", maintain_order=True).join(landed, on=key, how="anti", nulls_equal=True)
 
     def _commit(self, name: str, data: pl.DataFrame, positions: Mapping[str, int]) -> None:
         if data.height:
