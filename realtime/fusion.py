@@ -152,8 +152,9 @@ def slow_part(now: Situation, forming: dict[str, Forming], scales: Scales) -> Pa
     """The part of `fusion_data` that moves by the second: windows of trades, forming bars, bias."""
     fields = Fields()
     fields.set("window_end", now.found["1m"].end * SECOND)
+    found = now.found
     for window, field, metric in FIELDS:
-        fields.put(field, metric.value(now.found[window]))
+        fields.put(field, metric.value(found[window]))
     candles = fields.section("candles")
     for timeframe in TIMEFRAMES:
         candle_fields(candles.section(timeframe), forming[timeframe], scales.of(timeframe), now.grid)

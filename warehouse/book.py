@@ -67,12 +67,11 @@ class Book:
         """Number of levels on both sides."""
         return len(self._bids.sizes) + len(self._asks.sizes)
 
-    def best(self, n: int) -> tuple[list[Level], list[Level]]:
-        """The best `n` bids and asks as (price, wire size), best first; fewer where there are fewer."""
+    def best(self, n: int) -> tuple[list[float], list[float], list[float], list[float]]:
+        """Prices and wire sizes of the best `n` bids, then of the asks, best first; fewer where there are fewer."""
         bids, asks = self._bids.best(n), self._asks.best(n)
-        return list(zip(bids, map(self._bids.sizes.__getitem__, bids), strict=True)), list(
-            zip(asks, map(self._asks.sizes.__getitem__, asks), strict=True)
-        )
+        bid_sizes, ask_sizes = self._bids.sizes.__getitem__, self._asks.sizes.__getitem__
+        return bids, list(map(bid_sizes, bids)), asks, list(map(ask_sizes, asks))
 
     @property
     def crossed(self) -> bool:
@@ -88,10 +87,9 @@ class Book:
         if not self.valid:
             return BookTop([], [], [], [], Reason.GAP)
         ticks, lots = self.grid.ticks_of.__getitem__, self.grid.lots_of.__getitem__
-        bids, asks = self._bids.best(n), self._asks.best(n)
+        bids, bid_sizes, asks, ask_sizes = self.best(n)
         bid_ticks, ask_ticks = list(map(ticks, bids)), list(map(ticks, asks))
-        bid_lots = list(map(lots, map(self._bids.sizes.__getitem__, bids)))
-        ask_lots = list(map(lots, map(self._asks.sizes.__getitem__, asks)))
+        bid_lots, ask_lots = list(map(lots, bid_sizes)), list(map(lots, ask_sizes))
         reason = None
         if not bid_ticks or not ask_ticks:
             reason = Reason.ONE_SIDED

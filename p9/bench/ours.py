@@ -10,7 +10,7 @@ from realtime.engine import Engine, EngineConfig
 from warehouse.book import Book
 from warehouse.clock import HOUR
 from warehouse.journal import Entry
-from warehouse.records import BookUpdate
+from warehouse.records import BookUpdate, Level
 
 BLOCK = 10
 """Entries of one turn, as a busy worker sees them."""
@@ -57,10 +57,15 @@ def _contestant(recording: Recording, config: EngineConfig) -> Contestant:
             else:
                 engine.run(seq, entries)
             seq += len(entries)
-        tops = {one.rules.symbol: one.book.best(TOP) for one in engine.instruments.values()}
+        tops = {one.rules.symbol: _top(one.book) for one in engine.instruments.values()}
         return Counted(_trades(engine) - before, tops, timers / 1000)
 
     return run
+
+
+def _top(book: Book) -> tuple[list[Level], list[Level]]:
+    bids, bid_sizes, asks, ask_sizes = book.best(TOP)
+    return list(zip(bids, bid_sizes, strict=True)), list(zip(asks, ask_sizes, strict=True))
 
 
 def _turns(entries: list[Entry]) -> list[list[Entry]]:

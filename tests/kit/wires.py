@@ -15,7 +15,7 @@ from warehouse.book import Book
 from warehouse.clock import MINUTE, SECOND, ManualClock, Micros
 from warehouse.instruments import Rules
 from warehouse.journal import Entry, Kind
-from warehouse.records import BookUpdate, Level, Trade
+from warehouse.records import BookUpdate, Trade
 from warehouse.venues import venue
 from warehouse.venues.base import (
     CloseHeir,
@@ -31,7 +31,7 @@ from warehouse.venues.base import (
 START: Micros = 1_795_000_020 * SECOND
 TICK: Micros = 100_000
 
-Tops = tuple[list[Level], list[Level]]
+Tops = tuple[list[float], list[float], list[float], list[float]]
 
 
 class Wire:
