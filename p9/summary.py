@@ -40,6 +40,7 @@ class Summary:
     seams: list[Row] = field(default_factory=list)
     seam_reasons: list[str] = field(default_factory=list)
     gaps: list[Row] = field(default_factory=list)
+    audits: str = "audits"
     memory: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -58,6 +59,7 @@ class Summary:
             ("messages per channel", ["channel", "instruments", "produced", "complete now"], self.channels, []),
             ("seam certificates: trades in history and tape", seam_heads, self.seams, self.seam_reasons),
             (gaps if self.gaps else f"{gaps}: none", ["venue", "instrument", "stream", "state", "why"], self.gaps, []),
+            (self.audits, [], [], []),
             ("resident memory", ["process", "MiB"], self.memory, []),
         ]
         if self.recorded:
@@ -97,16 +99,17 @@ def summarise(settings: Settings, memory: dict[str, int], recorded: Mapping[Seri
 
     `recorded` says how many candles the venues had to give of each series; None: as many as were asked for.
     """
-    import warehouse
+    from warehouse.reading import connect
 
     summary = Summary()
-    lake = warehouse.connect(settings.lake_root)
+    lake = connect(settings.lake_root, settings.lake.storage_options)
     for (name,) in lake.execute("select table_name from information_schema.tables order by 1").fetchall():
         if name in _tables():
             summary.tables.append([name, f"{lake.execute(f'select count(*) from {name}').fetchall()[0][0]:,}"])
     _candles(lake, settings, summary, recorded)
     _seams(lake, settings, summary)
     _gaps(lake, summary)
+    _audits(lake, summary)
     for dataset, venue, count, note in lake.execute(
         "select dataset, venue, count(distinct instrument), note from outcomes where note is not null "
         "group by all order by all"
@@ -182,6 +185,15 @@ def _gaps(lake: DuckDBPyConnection, summary: Summary) -> None:
     ).fetchall():
         summary.gaps.append([str(cell) for cell in row])
         summary.faults.append(f"{row[0]} {row[1]}: {row[2]} gap {row[3]}: {row[4]}")
+
+
+def _audits(lake: DuckDBPyConnection, summary: Summary) -> None:
+    from warehouse.reading import audits
+
+    found = audits(lake)
+    bad = [(name, count, rows) for name, count, rows in found if count]
+    summary.audits = f"audits: {len(found) - len(bad)} of {len(found)} pass"
+    summary.faults += [f"audit {name}: {count} rows, first {rows[0]}" for name, count, rows in bad]
 
 
 def _channels(settings: Settings, summary: Summary) -> None:

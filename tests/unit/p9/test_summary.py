@@ -13,6 +13,7 @@ from configs.settings import Settings
 from p9.summary import Summary, summarise
 from p9.table import fused
 from tests.kit.bus import Bus, bus
+from tests.kit.journals import trade
 from warehouse.store import Lake
 
 __all__ = ["bus"]
@@ -54,6 +55,14 @@ def test_a_message_of_another_realm_is_a_fault(tmp_path: Path, bus: Bus) -> None
     found = summarise(_settings(tmp_path, bus), {})
     assert "fusion_data:okx:btc-usdt: source 'live', but the realm is emulated" in found.faults
     assert found.channels == [["fusion_data", "1", "5", "1"], ["trade", "1", "41", "1"]]
+
+
+def test_an_audit_that_finds_rows_is_a_fault(tmp_path: Path, bus: Bus) -> None:
+    lake = Lake(tmp_path / "lake", realm="emulated")
+    lake.append("trades", [trade(1, origin="rest"), trade(1, origin="rest")])
+    found = summarise(_settings(tmp_path, bus), {})
+    assert any(fault.startswith("audit trades_unique: 1 rows, first ") for fault in found.faults)
+    assert found.audits.startswith("audits: ")
 
 
 def test_a_bus_that_is_gone_is_a_fault(tmp_path: Path, bus: Bus) -> None:
