@@ -195,7 +195,11 @@ class Emulator:
         )
         if KINDS[fault.kind].needs_plan:
             raise ConfigError(f"fault {name}: {fault.kind} must be planned before the market begins")
-        desk.inject(whole, self.source.clock(fault.venue).now())
+        now = self.source.clock(fault.venue).now()
+        at_once = msgspec.structs.replace(whole, at=0.0, after=None)
+        if meant := changes([at_once], now, [rule.instrument for rule in venue.rules()]):
+            self.source.change(meant)
+        desk.inject(at_once, now)
         return name
 
     def write_endpoints(self, path: Path) -> None:

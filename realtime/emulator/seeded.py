@@ -114,8 +114,7 @@ class Seeded:
             self._views[venue] = SeededView(
                 venue, market.seed, paths, self._clocks[venue], market.t0, market.lookback_us, market.rate
             )
-        for change in self._changes:
-            self._views[change.venue].markets[change.instrument].plan([change])
+        self.change(self._changes)
         if now - market.t0 > HOUR:
             log.info("reliving", minutes=(now - market.t0) // MINUTE)
         for view in self._views.values():
@@ -132,6 +131,11 @@ class Seeded:
     def clock(self, venue: str) -> Clock:
         """What a venue takes the time to be."""
         return self._clocks[venue]
+
+    def change(self, changes: Sequence[Change]) -> None:
+        """Change the markets, each at its second or at the next one."""
+        for change in changes:
+            self._views[change.venue].markets[change.instrument].plan([change])
 
     def view(self, venue: str) -> SeededView:
         return self._views[venue]

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from realtime.emulator.changes import Change
 from warehouse.clock import Clock, Micros
 from warehouse.records import Record
 from warehouse.venues.base import Dialect, MarketView
@@ -65,6 +66,10 @@ class Source(Protocol):
         ...
 
     def view(self, venue: str) -> MarketView: ...
+    def change(self, changes: Sequence[Change]) -> None:
+        """Change the market from now on; a restart does not repeat it. Raises ConfigError for a tape."""
+        ...
+
     def about(self, venue: str) -> About: ...
     def subscribed(self, venue: str, streams: Sequence[tuple[str, str]]) -> None:
         """What the connections of a venue now hold, as (base, stream)."""

@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from realtime.decoding import Decoding
+from realtime.emulator.changes import Change
 from realtime.emulator.playback import TapeView
 from realtime.emulator.recorded import Shelf
 from realtime.emulator.source import About, Played
@@ -171,6 +172,10 @@ class Recorded:
     def clock(self, venue: str) -> Clock:
         """All venues of a tape have the tape's time."""
         return self._clock
+
+    def change(self, changes: Sequence[Change]) -> None:
+        """What was recorded stays. Raises ConfigError."""
+        raise ConfigError("a tape's market cannot be changed")
 
     def view(self, venue: str) -> TapeView:
         return self._views[venue]

@@ -107,7 +107,6 @@ _EVERY: tuple[Kind, ...] = (
         defaults={"amount": 20, "seconds": 5},
         of_instrument=True,
         changes_market=True,
-        needs_plan=True,
     ),
     Kind(
         name="delisted",
@@ -116,7 +115,6 @@ _EVERY: tuple[Kind, ...] = (
         of_instrument=True,
         needs_instrument=True,
         changes_market=True,
-        needs_plan=True,
         at_random=False,
     ),
     Kind(
@@ -126,7 +124,6 @@ _EVERY: tuple[Kind, ...] = (
         of_instrument=True,
         needs_instrument=True,
         changes_market=True,
-        needs_plan=True,
         at_random=False,
     ),
 )

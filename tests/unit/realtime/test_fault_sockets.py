@@ -25,7 +25,7 @@ from realtime.emulator.faults.desk import read
 from realtime.emulator.faults.kinds import KINDS
 from realtime.emulator.faults.parts import Fault
 from realtime.emulator.faults.plan import Plan
-from warehouse.clock import MINUTE
+from warehouse.clock import MINUTE, SECOND, SystemClock
 from warehouse.errors import ConfigError
 
 QUICK = Options(seed=7, venues=("binance",), lookback_us=MINUTE, rate=20.0, faults=Plan())
@@ -93,7 +93,9 @@ async def test_connections_are_refused_frozen_reset_and_closed() -> None:
 
 
 async def test_requests_meet_faults_and_who_ignores_a_429_is_banned() -> None:
-    async with Emulator(QUICK) as emulator:
+    # Weights are counted by the minute: this one has just begun.
+    offset = 2 * SECOND - SystemClock(0).now() % MINUTE
+    async with Emulator(msgspec.structs.replace(QUICK, clock_offset_us=offset)) as emulator:
         base = emulator.endpoints["binance"]["rest_spot"]
         await started(emulator, "too_many_requests", count=1, amount=9)
         status, body, headers = await get(base + "/api/v3/time")
@@ -113,31 +115,34 @@ async def test_requests_meet_faults_and_who_ignores_a_429_is_banned() -> None:
 
 
 async def test_a_finer_tick_reaches_those_who_are_connected_and_an_ended_instrument_is_refused() -> None:
-    plan = Plan(
-        faults=(
-            Fault(kind="tick_changed", venue="binance", instrument="ETH-USDT-PERP", at=2.0),
-            Fault(kind="delisted", venue="binance", instrument="BTC-USDT", at=1.0, seconds=4),
-        )
-    )
-    async with Emulator(msgspec.structs.replace(QUICK, faults=plan)) as emulator:
+    async with Emulator(QUICK) as emulator:
         bases = emulator.endpoints["binance"]
         prices: list[str] = []
         async with connect(bases["ws_perp"] + "/public/stream") as socket, asyncio.timeout(20):
             await socket.send('{"method":"SUBSCRIBE","params":["ethusdt@depth@100ms"],"id":1}')
-            while not any(price[-1] != "0" and len(price.partition(".")[2]) == 3 for price in prices):
+            while not any(decimals(price) == 3 and price[-1] != "0" for price in prices):
                 frame = msgspec.json.decode(await socket.recv())
+                if "data" in frame and not prices:
+                    await started(emulator, "tick_changed", instrument="ETH-USDT-PERP")
                 prices += [price for price, _ in frame.get("data", {}).get("b", ())]
-        first = next(at for at, price in enumerate(prices) if len(price.partition(".")[2]) == 3)
-        assert first > 0
-        assert all(len(price.partition(".")[2]) == 3 for price in prices[first:])
+        first = next(at for at, price in enumerate(prices) if decimals(price) == 3)
+        assert {decimals(price) for price in prices[:first]} == {2}
+        assert {decimals(price) for price in prices[first:]} == {3}
         listed = (await get(bases["rest_perp"] + "/fapi/v1/exchangeInfo"))[1]["symbols"]
         ticks = {one["symbol"]: one["filters"][0]["tickSize"] for one in listed}
         assert ticks["ETHUSDT"] == "0.001"
+
+        name = await started(emulator, "delisted", instrument="BTC-USDT", seconds=2)
         view = emulator.source.view("binance")
         await until(lambda: "BTC-USDT" not in [rule.instrument for rule in view.rules()])
+        await until(lambda: emulator.fault_log.entries[name].state == "over")
         await asyncio.sleep(0.3)
         status, body, _ = await get(bases["rest_spot"] + "/api/v3/depth", symbol="BTCUSDT")
         assert (status, body["code"]) == (400, -1121)
+
+
+def decimals(price: str) -> int:
+    return len(price.partition(".")[2])
 
 
 async def test_a_restart_does_not_repeat_what_went_wrong_before(tmp_path: Path) -> None:
@@ -161,7 +166,7 @@ async def test_a_restart_does_not_repeat_what_went_wrong_before(tmp_path: Path) 
 async def test_what_cannot_be_injected_now_is_refused() -> None:
     async with Emulator(QUICK) as emulator:
         with pytest.raises(ConfigError, match="must be planned"):
-            await started(emulator, "burst", instrument="BTC-USDT")
+            await started(emulator, "skewed_clock")
         with pytest.raises(ConfigError, match="no faults here"):
             emulator.inject(Fault(kind="closed", venue="okx"))
     async with Emulator(msgspec.structs.replace(QUICK, faults=None)) as emulator:
