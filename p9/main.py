@@ -16,6 +16,7 @@ COMMANDS: dict[str, str] = {
     "up": "the main job on the real venues",
     "backfill": "bring history into the lake",
     "repair": "find holes in the lake, close them or say why not",
+    "audit": "compare every source with the others, and check the lake's promises",
     "structure": "recompute market structure and context documents",
     "flows": "serve or deploy the scheduled flows",
     "worker": "follow one venue live",

@@ -47,8 +47,9 @@ def micros(at: Moment) -> Micros:
 
 
 def known_by(declared: Table) -> str:
-    """The column that says when a row became known: `ts_recv`, or the table's time where it has none."""
-    return "ts_recv" if "ts_recv" in declared.record.__struct_fields__ else declared.time
+    """The column that says when a row became known: `ts_recv`, `found_at`, or the table's time where it has neither."""
+    fields = declared.record.__struct_fields__
+    return next((name for name in ("ts_recv", "found_at") if name in fields), declared.time)
 
 
 def undone(declared: Table, rows: pl.LazyFrame, corrections: pl.DataFrame, at: Micros) -> Undone:

@@ -1,5 +1,5 @@
--- One row: a book picture that cannot be one: crossed, prices without sizes, a level not worse than the one before it, a
--- price or size that is not positive. An empty side is a book too. None means pass.
+-- One row: a book picture that cannot be one: crossed, prices without sizes, a level not worse than the one before it,
+-- a price or size that is not positive. An empty side is a book too. None means pass.
 -- Grain: (venue, instrument, ts_event, origin).
 SELECT venue, instrument, ts_event, origin, bid_prices[1] AS best_bid, ask_prices[1] AS best_ask
 FROM books

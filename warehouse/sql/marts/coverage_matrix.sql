@@ -4,28 +4,6 @@
 -- the covered part of the time from the first to the last.
 -- Example: FROM coverage_matrix WHERE dataset = 'candles' AND timeframe = '1h';
 CREATE VIEW coverage_matrix AS
-WITH steps AS (
-    SELECT
-        dataset, venue, instrument, timeframe, origin, "start", "end",
-        coalesce("start" > max("end") OVER (
-            PARTITION BY dataset, venue, instrument, timeframe, origin ORDER BY "start", "end"
-            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-        ), true)::INT AS begins
-    FROM stg_coverage
-),
-numbered AS (
-    SELECT *, sum(begins) OVER (
-        PARTITION BY dataset, venue, instrument, timeframe, origin ORDER BY "start", "end" ROWS UNBOUNDED PRECEDING
-    ) AS piece
-    FROM steps
-),
-merged AS (
-    SELECT
-        dataset, venue, instrument, timeframe, origin, piece, count(*) AS intervals,
-        min("start") AS piece_start, max("end") AS piece_end
-    FROM numbered
-    GROUP BY ALL
-)
 SELECT
     dataset, venue, instrument, timeframe, origin,
     sum(intervals)::BIGINT AS intervals,
@@ -35,6 +13,7 @@ SELECT
     sum(epoch_us(piece_end) - epoch_us(piece_start)) / 1e6 AS seconds_covered,
     sum(epoch_us(piece_end) - epoch_us(piece_start))
         / nullif(epoch_us(max(piece_end)) - epoch_us(min(piece_start)), 0) AS share
-FROM merged
+FROM stg_coverage_pieces
+WHERE origin <> 'any'
 GROUP BY dataset, venue, instrument, timeframe, origin
 ORDER BY ALL;

@@ -3,15 +3,7 @@
 -- the bar, seconds apart where a market is quiet.
 -- Example: SELECT venue, avg(premium_bps) FROM cross_venue_premium('BTC-USDT-PERP', '1h') GROUP BY venue;
 CREATE MACRO cross_venue_premium(symbol, bar) AS TABLE
-WITH bars AS (
-    SELECT
-        open_time, venue, close,
-        median(close) OVER (PARTITION BY open_time) AS reference,
-        count(*) OVER (PARTITION BY open_time) AS venues
-    FROM candles
-    WHERE instrument = symbol AND timeframe = bar AND closed
-)
-SELECT open_time, venue, close, reference, venues, 1e4 * (close / reference - 1) AS premium_bps
-FROM bars
-WHERE venues >= 2
+SELECT open_time, venue, "close", reference, venues, premium_bps
+FROM stg_closes
+WHERE instrument = symbol AND timeframe = bar
 ORDER BY open_time, venue;
