@@ -33,6 +33,7 @@ SUFFIX = ".j"
 SEALED = ".jz"
 CHUNK = 4 << 20
 TAKEN = "taken.json"
+_UNHEARD = "Nothing more is published; what it holds is kept, and what is missed meanwhile is fetched"
 
 
 def segments(folder: Path) -> list[Path]:
@@ -103,16 +104,19 @@ def leave_word(folder: Path, journal_id: str, log_seq: int) -> None:
     """
     path = folder / TAKEN
     temporary = path.with_suffix(".new-json")
-    with temporary.open("wb") as file:
-        file.write(msgspec.json.encode(_Taken(journal_id, log_seq)))
-        file.flush()
-        os.fdatasync(file.fileno())
-    temporary.rename(path)
-    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        with temporary.open("wb") as file:
+            file.write(msgspec.json.encode(_Taken(journal_id, log_seq)))
+            file.flush()
+            os.fdatasync(file.fileno())
+        temporary.rename(path)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise _refused(path, error, "The lake is behind the journal, which is kept") from None
 
 
 def taken(folder: Path, journal_id: str) -> int:
@@ -201,7 +205,7 @@ class Writer:
             os.close(self._fd)
 
 
-def _refused(path: Path, error: OSError) -> JournalError:
+def _refused(path: Path, error: OSError, effect: str = _UNHEARD) -> JournalError:
     """What is wrong, where, and what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         todo = "free space there"
@@ -209,10 +213,7 @@ def _refused(path: Path, error: OSError) -> JournalError:
         todo = "make it writable, or choose another home folder"
     else:
         todo = "check the disk"
-    return JournalError(
-        f"{path}: cannot write the journal: {error.strerror}. Without it nothing is published. "
-        f"What it holds is kept; {todo}, then start again: missed trades are fetched."
-    )
+    return JournalError(f"{path}: cannot write the journal: {error.strerror}. {effect}; {todo}, then start again.")
 
 
 class Tail:

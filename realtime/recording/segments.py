@@ -7,11 +7,14 @@ from itertools import pairwise
 from pathlib import Path
 
 import msgspec
+import structlog
 import zstandard
 
 from realtime.tape import SEALED, SUFFIX, segments
 from warehouse.clock import Micros
 from warehouse.journal import HEAD, Segment, read_opening
+
+log = structlog.get_logger()
 
 LEVEL = 3
 
@@ -40,10 +43,14 @@ def opening_of(path: Path) -> Segment:
 def seal(path: Path) -> Path:
     """Compress a closed segment: written beside, flushed, renamed, and only then is the original removed."""
     target, temporary = path.with_suffix(SEALED), path.with_suffix(".tmp")
-    with path.open("rb") as source, temporary.open("wb") as sink:
-        zstandard.ZstdCompressor(level=LEVEL).copy_stream(source, sink, size=path.stat().st_size)
-        sink.flush()
-        os.fsync(sink.fileno())
+    try:
+        with path.open("rb") as source, temporary.open("wb") as sink:
+            zstandard.ZstdCompressor(level=LEVEL).copy_stream(source, sink, size=path.stat().st_size)
+            sink.flush()
+            os.fsync(sink.fileno())
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
     temporary.rename(target)
     path.unlink()
     return target
@@ -53,15 +60,18 @@ def tidy(folder: Path, done: int, now: Micros, retention_us: Micros, retention_b
     """Seal one segment that the lake has up to `done`, and drop sealed ones that are too old or too many.
 
     The segment being written and the one before it are left alone: a restarting recorder begins there. A segment is as
-    old as its successor's beginning.
+    old as its successor's beginning. Where the disk has no room to seal one, old ones are dropped all the same.
     """
     files = segments(folder)
     settled = [path for path, after in pairwise(files[:-1]) if int(after.stem) - 1 <= done]
     sealed = 0
     for path in settled:
         if path.suffix == SUFFIX:
-            seal(path)
-            sealed = 1
+            try:
+                seal(path)
+                sealed = 1
+            except OSError as error:
+                log.warning("not_sealed", segment=str(path), why=error.strerror)
             break
         path.with_suffix(SUFFIX).unlink(missing_ok=True)  # killed between the rename and the removal
     sizes = {path: path.stat().st_size for path in segments(folder)}

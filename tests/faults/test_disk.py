@@ -15,12 +15,13 @@ import psutil
 import pytest
 
 from realtime.emulator.emulator import Options
-from realtime.tape import Writer, end_of, read_segments, segments
+from realtime.recording.segments import seal, tidy
+from realtime.tape import Writer, end_of, leave_word, read_segments, segments, taken
 from tests.kit.installation import bench
-from tests.kit.journals import header, trades_entry
+from tests.kit.journals import BEGIN, header, trades_entry
 from tests.kit.storm import RECORDER, Storm
 from tests.kit.truth import compare, happened
-from warehouse.clock import MINUTE, SECOND
+from warehouse.clock import DAY, MINUTE, SECOND
 from warehouse.errors import JournalError
 from warehouse.store import Lake
 
@@ -83,6 +84,26 @@ def test_a_journal_that_may_not_be_written_says_what_to_do(
     assert "make it writable, or choose another home folder" in str(refused.value)
 
 
+def test_the_recorders_word_that_does_not_fit_leaves_the_one_before(tmp_path: Path) -> None:
+    leave_word(tmp_path, "okx-1", 7)
+    with files_of_at_most(3), pytest.raises(JournalError, match=r"taken\.json: cannot write the journal: File too"):
+        leave_word(tmp_path, "okx-1", 8)
+    assert taken(tmp_path, "okx-1") == 7
+
+
+def test_a_segment_that_cannot_be_sealed_stays_as_it_is_and_old_ones_are_dropped(tmp_path: Path) -> None:
+    for number in range(1, 6):
+        writer = Writer(tmp_path, header(first_seq=number), b'{"long":"%s"}' % os.urandom(300).hex().encode())
+        writer.append([trades_entry([number])])
+        writer.close()
+    seal(segments(tmp_path)[0])
+    with files_of_at_most(200):
+        tidied = tidy(tmp_path, 5, now=BEGIN, retention_us=DAY, retention_bytes=0)
+    assert (tidied.sealed, tidied.dropped) == (0, 1)
+    assert [path.name[-3:] for path in sorted(tmp_path.iterdir())] == ["2.j", "3.j", "4.j", "5.j"]
+    assert stored(tmp_path) == [2, 3, 4, 5]
+
+
 def test_a_file_where_the_journal_should_be_is_named(tmp_path: Path) -> None:
     (tmp_path / "journal").touch()
     with pytest.raises(JournalError, match=f"{tmp_path}/journal/okx: cannot write the journal"):
@@ -103,8 +124,8 @@ async def test_without_disk_space_worker_and_recorder_say_so_and_their_successor
         assert await asyncio.wait_for(one.running["worker-okx"].wait(), 60) == 1
         assert await asyncio.wait_for(one.running[RECORDER].wait(), 60) == 1
         log = (tmp_path / "worker.log").read_text()
-        assert re.search(rf"error: {journal}: cannot write the journal: .*\. Without it nothing is published\.", log)
-        assert "free space there, then start again: missed trades are fetched." in log
+        assert re.search(rf"error: {journal}: cannot write the journal: .*\. Nothing more is published; ", log)
+        assert "what is missed meanwhile is fetched; free space there, then start again." in log
         assert "Traceback" not in log
         log = (tmp_path / "recorder.log").read_text()
         assert re.search(rf"error: {small.settings.lake_root}/\w+: cannot write the lake: .*File too large", log)
