@@ -128,6 +128,7 @@ async def test_epochs_outlive_a_lost_journal(bus: Bus) -> None:
     assert await mailbox.epoch(9, True) == 9
 
 
+@pytest.mark.slow
 async def test_a_worker_without_its_journal_is_heard_all_the_same(tmp_path: Path) -> None:
     options = Options(seed=3, venues=("okx",), lookback_us=MINUTE, rate=200.0)
     async with bench(tmp_path, options, instruments=["BTC-USDT"]) as small:
