@@ -131,30 +131,27 @@ def table(parity: Parity) -> Table:
     """One row per kind of channel."""
     from rich.table import Table
 
-    found = Table(title="published = replayed, apart from prev, ts_pub and source")
-    found.add_column("channel")
-    for heading in ("heard", "equal", "different", "missing", "older"):
-        found.add_column(heading, justify="right")
-    for heading in ("stream", "equal", "different", "missing", "older", "produced", "replayed"):
-        found.add_column(heading, justify="right")
     told: dict[str, int] = {}
     again: dict[str, int] = {}
     for one in parity.spans:
         for counts, sums in ((one.told, told), (one.found, again)):
             for kind, count in counts.items():
                 sums[kind] = sums.get(kind, 0) + count
+    found = Table("channel", "heard", "stream", "produced, replayed")
     for kind in [channel.name for channel in CHANNELS]:
         sides = [parity.heard.get(kind), parity.streams.get(kind)]
         if any(sides) or kind in told or kind in again:
-            made = [str(told.get(kind, 0)), str(again.get(kind, 0))] if parity.spans else ["", ""]
-            found.add_row(kind, *(cell for side in sides for cell in _cells(side)), *made)
+            counted = f"{told.get(kind, 0)}, {again.get(kind, 0)}" if parity.spans else ""
+            found.add_row(kind, *(_cell(side) for side in sides), counted)
     return found
 
 
-def _cells(tally: Tally | None) -> list[str]:
-    if tally is None:
-        return [""] * 5
-    return [str(count) for count in (tally.seen, tally.equal, tally.different, tally.missing, tally.older)]
+def _cell(tally: Tally | None) -> str:
+    """`812 equal`, and what else there is."""
+    if tally is None or not tally.seen + tally.missing:
+        return ""
+    others = {"different": tally.different, "missing": tally.missing, "older": tally.older}
+    return ", ".join([f"{tally.equal} equal", *(f"{count} {what}" for what, count in others.items() if count)])
 
 
 def describe(one: Difference) -> list[str]:

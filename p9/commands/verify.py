@@ -95,12 +95,16 @@ def parity(seconds: float, whole: bool, captured: Path | None, named: tuple[Path
         raise ConfigError(
             f"no bus at {settings.bus_url} ({error}): start 'p9 up', or compare a file (--captured)"
         ) from None
-    Console(width=None if sys.stdout.isatty() else 140).print(table(found))
+    Console(width=None if sys.stdout.isatty() else 120).print(table(found))
     click.echo(f"{found.entries} journal entries replayed: {found.replayed} messages")
     for one in found.spans:
         if not one.holds:
             click.echo(f"{one.venue}, entries {one.first} to {one.end - 1}: produced {one.told}, replayed {one.found}")
     if found.differences:
         click.echo("\n".join(describe(found.differences[0])))
+    if not holds and not found.differences and all(one.holds for one in found.spans):
+        raise click.ClickException(
+            "nothing could be compared: what was heard is older than what was replayed (--whole)"
+        )
     if not holds:
         raise click.ClickException("what was published is not what the journal gives")
