@@ -60,6 +60,15 @@ def mend(
     return _listened("repair", "repair", settings, scope, progress)
 
 
+def check(
+    settings: Settings,
+    scope: Scope = Scope(),  # noqa: B008  frozen
+    progress: Callable[[Step], None] | None = None,
+) -> list[Report]:
+    """Audits and cross-checks: one report for the audits, one per venue. Raises ConfigError for a wrong choice."""
+    return _listened("audit", "audit", settings, scope, progress)
+
+
 def _listened(
     module: str, name: str, settings: Settings, scope: Scope, progress: Callable[[Step], None] | None
 ) -> list[Report]:

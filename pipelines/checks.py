@@ -1,0 +1,153 @@
+"""Two sources that should say the same: one-minute bars against longer ones, bars against the trades they are made of.
+
+A check gives a `Mismatch` per field that differs. Prices must be equal; sums of floats may differ by rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from pipelines import past
+from pipelines.plan import Span, cut
+from warehouse.clock import DAY, MINUTE, Micros
+from warehouse.frames import integers
+from warehouse.instruments import TIMEFRAMES, timeframe_us
+from warehouse.rows import Mismatch
+
+if TYPE_CHECKING:
+    from warehouse.store import Lake
+
+ROUNDING = 1e-8
+"""How far sums may differ, relative to the larger one."""
+
+PRICES = ("open", "high", "low", "close")
+SUMS = ("volume", "quote_volume", "trade_count", "taker_buy_volume")
+
+
+def roll_up(lake: Lake, venue: str, window: Span, now: Micros) -> list[Mismatch]:
+    """Bars of `window` that are not what their minutes make, where every minute is there."""
+    bars = integers(lake.read("candles", venue=venue, start=window[0], end=window[1]))
+    minutes = bars.filter(pl.col("timeframe") == "1m").sort("open_time")
+    found = []
+    for timeframe in reversed(TIMEFRAMES):
+        step = timeframe_us(timeframe)
+        if step == MINUTE:
+            continue
+        made = (
+            minutes.group_by("instrument", pl.col("open_time") // step * step, maintain_order=True)
+            .agg(*_bar(*PRICES), *[_sum(name) for name in SUMS], pl.len().alias("minutes"))
+            .filter(pl.col("minutes") == step // MINUTE)
+        )
+        told = bars.filter(pl.col("timeframe") == timeframe)
+        pairs = made.join(told, on=["instrument", "open_time"], suffix="_told").sort("instrument", "open_time")
+        found += _differences("candles_roll_up", venue, timeframe, ("1m candles", f"{timeframe} candle"), pairs, now)
+    return found
+
+
+def counted(lake: Lake, venue: str, window: Span, now: Micros) -> list[Mismatch]:
+    """One-minute bars of `window` that are not what the lake's trades make, where all trades of a minute are there."""
+    bars = integers(lake.read("candles", venue=venue, start=window[0], end=window[1], match={"timeframe": "1m"}))
+    found = []
+    for instrument, stretches in sorted(past.stretches(lake, venue).items()):
+        told = bars.filter((pl.col("instrument") == instrument) & (pl.col("origin") != "derived"))
+        for span in stretches:
+            start, end = max(span[0], window[0]), min(span[1], window[1])
+            for day in cut((-(-start // MINUTE) * MINUTE, end - end % MINUTE), DAY):  # a day of trades at a time
+                pairs = _minutes(lake, venue, instrument, day).join(told, on="open_time", suffix="_told")
+                sources = ("trades", "1m candle")
+                found += _differences("candles_of_trades", venue, "1m", sources, pairs.sort("open_time"), now)
+    return found
+
+
+def _minutes(lake: Lake, venue: str, instrument: str, span: Span) -> pl.DataFrame:
+    """The minutes of `span` as the lake's market trades make them."""
+    columns = ["trade_id", "trade_seq", "ts_event", "price", "size", "taker_side", "kind"]
+    parts = [
+        lake.read(name, venue=venue, instrument=instrument, start=span[0], end=span[1]).select(columns)
+        for name in ("trades", "overlaps")
+    ]
+    rows = integers(pl.concat(parts).unique("trade_id", keep="first", maintain_order=True))
+    rows = rows.filter(pl.col("kind") == "market").sort("ts_event", "trade_seq", maintain_order=True)
+    price, size, at = pl.col("price"), pl.col("size"), pl.col("ts_event")
+    unordered = pl.col("trade_seq").null_count() > 0
+    return rows.group_by((at // MINUTE * MINUTE).alias("open_time"), maintain_order=True).agg(
+        price.first().alias("open"),
+        price.max().alias("high"),
+        price.min().alias("low"),
+        price.last().alias("close"),
+        size.sum().alias("volume"),
+        (price * size).sum().alias("quote_volume"),
+        pl.lit(None, pl.Int64).first().alias("trade_count"),  # whether rows or fills are counted, venues do not say
+        size.filter(pl.col("taker_side") == "buy").sum().alias("taker_buy_volume"),
+        pl.when(unordered).then(price.filter(at == at.min()).unique()).alias("open_any"),
+        pl.when(unordered).then(price.filter(at == at.max()).unique()).alias("close_any"),
+        pl.lit(instrument).first().alias("instrument"),
+    )
+
+
+def _bar(*names: str) -> list[pl.Expr]:
+    how = {"open": pl.Expr.first, "high": pl.Expr.max, "low": pl.Expr.min, "close": pl.Expr.last}
+    return [how[name](pl.col(name)) for name in names]
+
+
+def _sum(name: str) -> pl.Expr:
+    """The sum, null where a part is."""
+    return pl.when(pl.col(name).null_count() == 0).then(pl.col(name).sum()).alias(name)
+
+
+def _differences(
+    check: str, venue: str, timeframe: str, sources: tuple[str, str], pairs: pl.DataFrame, now: Micros
+) -> list[Mismatch]:
+    """A row for each field in which `name` and `name_told` differ; a value that one side lacks is not compared."""
+    if not pairs.height:
+        return []
+    wrong = [
+        (pl.col(name).ne(pl.col(f"{name}_told")) if name in PRICES else _apart(name)).fill_null(False)
+        for name in (*PRICES, *SUMS)
+    ]
+    return [
+        mismatch
+        for row in pairs.filter(pl.any_horizontal(wrong)).iter_rows(named=True)
+        for mismatch in _fields(row, check, venue, timeframe, sources, now)
+    ]
+
+
+def _apart(name: str) -> pl.Expr:
+    made, told = pl.col(name).cast(pl.Float64), pl.col(f"{name}_told").cast(pl.Float64)
+    return (made - told).abs() > ROUNDING * pl.max_horizontal(made.abs(), told.abs())
+
+
+def _fields(
+    row: dict[str, Any], check: str, venue: str, timeframe: str, sources: tuple[str, str], now: Micros
+) -> list[Mismatch]:
+    found = []
+    for name in (*PRICES, *SUMS):
+        made, told = row[name], row[f"{name}_told"]
+        if made is None or told is None or _same(name, made, told, row.get(f"{name}_any")):
+            continue
+        found.append(
+            Mismatch(
+                check=check,
+                venue=venue,
+                instrument=row["instrument"],
+                timeframe=timeframe,
+                at=row["open_time"],
+                field=name,
+                left_source=sources[0],
+                left_value=float(made),
+                right_source=sources[1],
+                right_value=float(told),
+                found_at=now,
+            )
+        )
+    return found
+
+
+def _same(name: str, made: float, told: float, any_of: Sequence[float] | None) -> bool:
+    """Equal; or, of trades without numbers in one instant, any may have been the first or the last."""
+    if name in PRICES:
+        return made == told or (any_of is not None and told in any_of)
+    return abs(made - told) <= ROUNDING * max(abs(made), abs(told))
