@@ -59,7 +59,8 @@ def test_a_message_of_another_realm_is_a_fault(tmp_path: Path, bus: Bus) -> None
 
 def test_an_audit_that_finds_rows_is_a_fault(tmp_path: Path, bus: Bus) -> None:
     lake = Lake(tmp_path / "lake", realm="emulated")
-    lake.append("trades", [trade(1, origin="rest"), trade(1, origin="rest")])
+    for _ in range(2):
+        lake.append("trades", [trade(1, origin="rest")])
     found = summarise(_settings(tmp_path, bus), {})
     assert any(fault.startswith("audit trades_unique: 1 rows, first ") for fault in found.faults)
     assert found.audits.startswith("audits: ")
