@@ -198,6 +198,7 @@ def spoil(heard: Path) -> None:
     heard.write_bytes(b"\n".join(lines))
 
 
+@pytest.mark.timeout(300)
 async def test_a_killed_and_restarted_worker_is_replayed_to_the_byte(tmp_path: Path) -> None:
     heard = await check(tmp_path, "binance", 1.0, 100.0)
     spoil(heard)
