@@ -105,6 +105,14 @@ class EngineSettings(Model):
     transport: Literal["picows", "websockets"] = Field("picows", description="The WebSocket library at the socket.")
 
 
+class FlowSettings(Model):
+    """The scheduled flows."""
+
+    contexts_days: int = Field(7, ge=1, description="Published context documents are kept so long; the newest always.")
+    outcomes_days: int = Field(90, ge=1, description="Reports of what flows asked for are kept so long.")
+    mismatches_days: int = Field(90, ge=1, description="Findings of audits are kept so long.")
+
+
 class BoardSettings(Model):
     """The status board's HTTP server."""
 
@@ -123,6 +131,7 @@ class Settings(Model):
     recorder: RecorderSettings = RecorderSettings()
     engine: EngineSettings = EngineSettings()
     board: BoardSettings = BoardSettings()
+    flows: FlowSettings = FlowSettings()
     venues: dict[Annotated[str, AfterValidator(_venue)], VenueSettings] = Field(
         default_factory=lambda: {name: VenueSettings() for name in VENUES}
     )

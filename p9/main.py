@@ -17,6 +17,7 @@ COMMANDS: dict[str, str] = {
     "backfill": "bring history into the lake",
     "repair": "find holes in the lake, close them or say why not",
     "audit": "compare every source with the others, and check the lake's promises",
+    "upkeep": "compact the lake's files and drop what has expired",
     "structure": "recompute market structure and context documents",
     "flows": "serve or deploy the scheduled flows",
     "worker": "follow one venue live",
@@ -33,6 +34,7 @@ COMMANDS: dict[str, str] = {
     "verify": "prove the promises on stored data",
     "report": "how good the lake is: a table here, a page with charts",
     "bench": "measure, side by side",
+    "lab": "let everything go wrong once, and compare",
 }
 
 

@@ -13,24 +13,42 @@ if TYPE_CHECKING:
 
 
 class Deployment(msgspec.Struct, frozen=True):
-    """One scheduled flow. `flow` is its module path; a run that would overlap its predecessor is left out."""
+    """One scheduled flow. `flow` is its module path; a run that would overlap its predecessor is left out.
+
+    `parameters` are the flow's own (empty: its defaults, which are the installation's settings and everything).
+    """
 
     name: str
     flow: str
     every_s: int
     tags: tuple[str, ...]
     about: str
+    parameters: dict[str, object] = {}
 
 
 DEPLOYMENTS: tuple[Deployment, ...] = (
-    Deployment("context", "pipelines.flows.structure.refresh_context", 300, ("structure", "candles"),
-               "New candles, then every context document."),
+    Deployment("context", "pipelines.flows.structure.refresh_context", 300, ("structure", "candles", "price_candles"),
+               "New candles of trades, mark and index, then every context document."),
+    Deployment("books", "pipelines.flows.books.snapshot_books", 300, ("books",),
+               "A snapshot of every order book, up to 1000 levels."),
+    Deployment("repair", "pipelines.flows.repair.repair", 300, ("repair",),
+               "Holes of the gap ledger and of history: closed, explained or given up."),
     Deployment("trades", "pipelines.flows.trades.backfill_trades", 900, ("trades",),
                "Trades missing from the last hours, and the overlap after every restart."),
+    Deployment("open-interest", "pipelines.flows.open_interest.backfill_open_interest", 900, ("open_interest",),
+               "Open interest by five minutes, as far back as the venues keep it."),
     Deployment("funding", "pipelines.flows.funding.backfill_funding", 3600, ("funding",),
                "Settled funding rates."),
+    Deployment("insurance", "pipelines.flows.insurance.refresh_insurance", 3600, ("insurance",),
+               "Balances of the insurance funds."),
     Deployment("reference", "pipelines.flows.reference.refresh_reference", 3600, ("reference",),
-               "Trading rules, listings and delistings."),
+               "Trading rules."),
+    Deployment("upkeep", "pipelines.flows.upkeep.upkeep", 3600, ("upkeep",),
+               "Small files compacted, expired rows dropped."),
+    Deployment("calendar", "pipelines.flows.calendar.refresh_calendar", 86_400, ("reference", "calendar"),
+               "States of trading, announced listings and delistings."),
+    Deployment("audit", "pipelines.flows.audit.audit", 86_400, ("audit",),
+               "The lake's promises, and every source against the others."),
 )  # fmt: skip
 """All scheduled flows, the most frequent first."""
 
@@ -56,6 +74,7 @@ def declared() -> list[RunnerDeployment]:
             flow_of(each).to_deployment(
                 each.name,
                 interval=each.every_s,
+                parameters=each.parameters,
                 tags=["p9", *each.tags],
                 description=each.about,
                 concurrency_limit=once,

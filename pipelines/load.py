@@ -7,14 +7,14 @@ in between plans the same part again and lands equal rows, which changes nothing
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from pipelines.ownership import Recorded, split
-from pipelines.plan import Part, Series, Span
+from pipelines.plan import Part, Series, Span, missing
 from warehouse.clock import Micros
 from warehouse.records import Candle, FundingRate, Record, Trade, VenueNotice
 from warehouse.rows import PriceCandle
@@ -78,9 +78,12 @@ class Lander:
                 found.setdefault(row.instrument, []).append(row)
         return {instrument: Recorded.of(rows, now) for instrument, rows in found.items()}
 
-    def land(self, batch: Sequence[Fetched], now: Micros) -> list[Outcome]:
+    def land(
+        self, batch: Sequence[Fetched], now: Micros, known: Mapping[Series, Sequence[Span]] | None = None
+    ) -> list[Outcome]:
         """Land a batch of one venue and dataset; returns the outcome of each part, in the batch's order.
 
+        Coverage is not told again where all of it is `known`: of one start the newest row counts, even if shorter.
         Raises DataError when a row fails a check of its table; nothing of that table is written then.
         """
         if not batch:
@@ -88,6 +91,9 @@ class Lander:
         dataset, venue = batch[0].part.dataset, batch[0].part.venue
         kept: list[Sequence[Record]] = [_kept(item) for item in batch]
         coverage = [row for item, rows in zip(batch, kept, strict=True) for row in _coverage(item, len(rows), now)]
+        coverage = [
+            row for row in coverage if known is None or missing((row.start, row.end), known.get(_series(row), ()))
+        ]
         if dataset == "trades":
             landed, coverage = self._land_trades(venue, batch, kept, coverage, now)
         elif dataset in CHANGES:
@@ -218,6 +224,10 @@ def _coverage(item: Fetched, rows: int, now: Micros) -> Iterable[Coverage]:
             note=answer.note,
             ts_recv=now,
         )
+
+
+def _series(row: Coverage) -> Series:
+    return Series(row.dataset, row.venue, row.instrument, row.timeframe)
 
 
 def _owned(row: Coverage, recorded: Recorded | None) -> Iterable[Coverage]:

@@ -135,8 +135,10 @@ class Mender:
     # Series on a grid of time, and funding
 
     def _series(self, holes: Sequence[Hole], fetched: Sequence[Fetched]) -> list[Mended]:
+        if not holes:
+            return []
         now = self._clock.now()
-        outcomes = self._lander.land(fetched, now)
+        outcomes = self._lander.land(fetched, now, self._lander.covered(holes[0].stream, holes[0].venue))
         return [
             self._judged(hole, one, outcome.landed) for hole, one, outcome in zip(holes, fetched, outcomes, strict=True)
         ]

@@ -69,6 +69,15 @@ def check(
     return _listened("audit", "audit", settings, scope, progress)
 
 
+def tidy(
+    settings: Settings,
+    scope: Scope = Scope(),  # noqa: B008  frozen
+    progress: Callable[[Step], None] | None = None,
+) -> list[Report]:
+    """Upkeep of the lake: one report. Raises ConfigError for a wrong choice."""
+    return _listened("upkeep", "upkeep", settings, scope, progress)
+
+
 def _listened(
     module: str, name: str, settings: Settings, scope: Scope, progress: Callable[[Step], None] | None
 ) -> list[Report]:

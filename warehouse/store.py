@@ -293,6 +293,19 @@ class Lake:
 
     # Upkeep
 
+    def expire(self, name: str, before: Micros, spare: Mapping[str, Sequence[str]] | None = None) -> int:
+        """Delete the rows whose time lies before `before`; returns how many.
+
+        Rows with one of the values that `spare` names for a column stay (`{"digest": [...]}`).
+        """
+        if not self.exists(name):
+            return 0
+        where = condition(table(name), {}, None, before)
+        for column, values in (spare or {}).items():
+            listed = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+            where += f" AND {column} NOT IN ({listed})" if values else ""
+        return self._retry(name, lambda held: int(held.delete(where)["num_deleted_rows"]))
+
     def upkeep(self, name: str) -> None:
         """Compact small files, write a checkpoint and drop expired log and data files."""
         if not self.exists(name):

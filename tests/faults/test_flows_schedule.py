@@ -20,10 +20,12 @@ from warehouse.clock import MINUTE, monotonic
 
 def test_every_deployment_names_a_flow_and_how_often_it_runs() -> None:
     assert [flow_of(each).name for each in DEPLOYMENTS] == [
-        "refresh-context", "backfill-trades", "backfill-funding", "refresh-reference",
+        "refresh-context", "snapshot-books", "repair", "backfill-trades", "backfill-open-interest", "backfill-funding",
+        "refresh-insurance", "refresh-reference", "upkeep", "refresh-calendar", "audit",
     ]  # fmt: skip
     assert len({each.name for each in DEPLOYMENTS}) == len(DEPLOYMENTS)
-    assert all(60 <= each.every_s <= 3600 for each in DEPLOYMENTS)
+    assert [each.every_s for each in DEPLOYMENTS] == sorted(each.every_s for each in DEPLOYMENTS)
+    assert all(60 <= each.every_s <= 86_400 for each in DEPLOYMENTS)
 
 
 def post(url: str, body: object) -> list[dict[str, object]]:

@@ -79,6 +79,16 @@ async def test_a_bar_that_the_venue_lost_is_counted_from_the_lakes_trades(lake: 
     assert search(lake).all() == []
 
 
+async def test_a_hole_where_coverage_begins_does_not_shorten_what_is_covered(lake: Lake) -> None:
+    lander = Lander(lake, "run")
+    covered = lander.covered("candles", "okx")
+    bars = lake.read("candles").slice(2)
+    lake.replace("candles", bars, venue="okx", instrument="BTC-USDT")
+    first, _ = await mended(lake, Scripted("okx", without_the_fourth))
+    assert (first.hole.start, first.rows, first.state) == (T0, 2, "repaired")
+    assert lander.covered("candles", "okx") == covered
+
+
 async def test_a_refusal_is_final_and_an_absence_is_not(lake: Lake) -> None:
     def gone(_: Fetch) -> object:
         raise Unreachable("okx", "connection refused")
