@@ -34,7 +34,6 @@ COMMANDS: dict[str, str] = {
     "verify": "prove the promises on stored data",
     "report": "how good the lake is: a table here, a page with charts",
     "bench": "measure, side by side",
-    "lab": "let everything go wrong once, and compare",
 }
 
 
