@@ -33,7 +33,9 @@ COMMANDS: dict[str, str] = {
     "doctor": "is this machine set up",
     "verify": "prove the promises on stored data",
     "report": "how good the lake is: a table here, a page with charts",
+    "export": "an instrument for nautilus_trader or hftbacktest",
     "bench": "measure, side by side",
+    "lab": "let everything go wrong once, and compare",
 }
 
 
