@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test kills slow check lint bench lock clean
+.PHONY: demo test kills slow check lint bench lab lock clean fuzz
 
 demo: $(STAMP)           ## the whole main job with no network: two minutes after installation
 	$(BIN)/p9 demo --seconds 45
@@ -18,6 +18,9 @@ kills: $(STAMP)          ## kill -9 at random moments; P9_KILL_SEED=n repeats a 
 slow: $(STAMP)           ## the long tests
 	$(BIN)/python -m pytest -m "slow"
 
+fuzz: $(STAMP)           ## ten million bent frames, which takes an hour
+	P9_FUZZ=10000000 $(BIN)/python -m pytest tests/property/test_fuzz.py
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -29,6 +32,9 @@ check: lint test         ## what CI runs
 bench: $(STAMP)
 	$(BIN)/p9 bench
 
+lab: $(STAMP)            ## every fault at every venue, three seeds, in virtual time; the table goes to lab.md
+	$(BIN)/p9 lab run --seed 1 --seed 2 --seed 3 --out lab.md
+
 $(STAMP): requirements.lock pyproject.toml
 	@echo "installing the pinned packages into $(VENV), once; this takes a minute or two"
 	$(PYTHON) -m venv $(VENV)
@@ -39,7 +45,7 @@ $(STAMP): requirements.lock pyproject.toml
 lock:                    ## pin the newest versions that fit pyproject.toml, with hashes and without any address
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-emit-index-url \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra notebooks --universal --generate-hashes --no-emit-index-url \
 		--no-annotate --no-header -o requirements.lock
 
 clean:

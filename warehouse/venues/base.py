@@ -28,6 +28,9 @@ from warehouse.records import (
     Trade,
 )
 
+UNREADABLE: tuple[type[Exception], ...] = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
+"""What reading a frame or an answer may raise, whatever bytes it is made of."""
+
 Purpose = Literal[
     "book", "trades", "candles", "funding", "instruments", "time",
     "mark_price", "open_interest", "insurance", "ticker", "status", "calendar",

@@ -9,7 +9,7 @@ import msgspec
 from warehouse.clock import SECOND, Micros
 from warehouse.instruments import Rules
 from warehouse.records import BookInvalid, BookUpdate, SequenceGap, VenueNotice
-from warehouse.venues.base import Fetch, Output
+from warehouse.venues.base import UNREADABLE, Fetch, Output
 from warehouse.venues.binance import decode, requests, wire
 from warehouse.venues.binance.sequence import PerpSequence, Sequence, SpotSequence
 
@@ -118,7 +118,7 @@ class DepthFeed:
             return self._failed(status, body, ts_recv)
         try:
             snapshot = _read_snapshot(body)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             return [self._notice("snapshot", f"unreadable: {error}", ts_recv), *self._later(ts_recv)]
         return self._join(snapshot, ts_recv)
 

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from warehouse.clock import HOUR, MINUTE, Micros
 from warehouse.instruments import Rules
 from warehouse.records import Record
-from warehouse.venues.base import Fetch
+from warehouse.venues.base import UNREADABLE, Fetch
 from warehouse.venues.binance import decode, decode_feeds, requests, wire, wire_feeds
 from warehouse.venues.binance.streams import Root
 from warehouse.venues.polls import Polls, PollState
@@ -68,7 +66,7 @@ class Polled:
         if status == 200:
             try:
                 records, why = self._read(fetch, body, now), ""
-            except (msgspec.MsgspecError, ValueError) as error:
+            except UNREADABLE as error:
                 why = f"{fetch.path}: {error}"
         if not self._polls.answered(fetch, not why, now):
             return ()

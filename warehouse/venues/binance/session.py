@@ -14,7 +14,7 @@ import msgspec
 from warehouse.clock import HOUR, MINUTE, SECOND, Micros
 from warehouse.instruments import Market, Rules
 from warehouse.records import Connected, Disconnected, Undecodable, VenueNotice
-from warehouse.venues.base import TODAY, Dialect, Fetch, Output, Reconnect, Succeed
+from warehouse.venues.base import TODAY, UNREADABLE, Dialect, Fetch, Output, Reconnect, Succeed
 from warehouse.venues.binance import decode, decode_feeds, wire
 from warehouse.venues.binance.depth import DepthFeed, DepthState
 from warehouse.venues.binance.polled import Polled
@@ -165,7 +165,7 @@ class BinanceSession:
         self._heard(head, ts_recv)
         try:
             return handler(frame, ts_recv)
-        except (msgspec.MsgspecError, ValueError) as error:
+        except UNREADABLE as error:
             return [self._undecodable(frame, str(error), ts_recv)]
 
     def answer(self, fetch: Fetch, status: int, body: bytes, ts_recv: Micros) -> list[Output]:
@@ -277,7 +277,7 @@ class BinanceSession:
                     return handler(frame, ts_recv)
                 if control.stream != "!serverShutdown":
                     return [self._undecodable(frame, f"stream {control.stream!r} was not asked for", ts_recv)]
-        except (msgspec.MsgspecError, ValueError) as error:
+        except UNREADABLE as error:
             return [self._undecodable(frame, str(error), ts_recv)]
         if control.stream is not None or control.e == "serverShutdown":
             words = "the venue announces that this server shuts down"

@@ -24,6 +24,7 @@ Method = Literal["SUBSCRIBE", "UNSUBSCRIBE"]
 
 class Request(msgspec.Struct):
     """A message under way. `sent_at` is None while it waits for its turn, `due_at` the earliest time to send it.
+
     `again`: of a stream that was acknowledged before.
     """
 

@@ -15,7 +15,7 @@ import msgspec
 from warehouse.clock import SECOND, Micros
 from warehouse.instruments import Rules
 from warehouse.records import GapState, SequenceGap, Trade
-from warehouse.venues.base import Fetch, Output
+from warehouse.venues.base import UNREADABLE, Fetch, Output
 from warehouse.venues.binance import decode, wire
 from warehouse.venues.binance.requests import by_id
 
@@ -117,7 +117,7 @@ class TradeChain:
             return self._failed(hole, status, body, ts_recv)
         try:
             rows = self._page(body, ts_recv)
-        except (msgspec.MsgspecError, ValueError) as error:
+        except UNREADABLE as error:
             return self._give_up(f"the venue's page cannot be read: {error}", ts_recv)
         out: list[Output] = []
         for number, row in rows:

@@ -15,7 +15,7 @@ import msgspec
 from warehouse.clock import SECOND, Micros
 from warehouse.instruments import Rules
 from warehouse.records import BookInvalid, SequenceGap
-from warehouse.venues.base import Fetch, Output
+from warehouse.venues.base import UNREADABLE, Fetch, Output
 from warehouse.venues.okx import dated, requests, wire
 from warehouse.venues.okx.channels import Controls, control
 from warehouse.venues.okx.decode import book_update
@@ -226,7 +226,7 @@ class BookStream:
         now.seeding = False
         try:
             page = wire.books_page.decode(body)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
+        except UNREADABLE:
             page = None
         row = page.data[0] if page is not None and page.code == "0" and page.data and status == 200 else None
         if row is None or row.seqId is None:

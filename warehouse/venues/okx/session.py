@@ -14,7 +14,7 @@ from warehouse.clock import SECOND, Micros
 from warehouse.errors import HEAD, RateLimited, Rejected
 from warehouse.instruments import Rules
 from warehouse.records import Connected, Disconnected, Undecodable, VenueNotice
-from warehouse.venues.base import TODAY, Dialect, Fetch, Output, Reconnect, Send, Succeed
+from warehouse.venues.base import TODAY, UNREADABLE, Dialect, Fetch, Output, Reconnect, Send, Succeed
 from warehouse.venues.okx import feeds, wire
 from warehouse.venues.okx.channels import (
     BOOKS_PER_CONNECTION,
@@ -195,14 +195,14 @@ class OkxSession:
         self.silence.heard(stream, ts_recv)
         try:
             return handler(frame, ts_recv)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        except UNREADABLE as error:
             return self._control(frame, ts_recv, str(error))
 
     def _find(self, head: bytes) -> tuple[Handler, int] | None:
         """The handler and stream for a spelling of `{"arg":{...` not met before; spellings of ours are remembered."""
         try:
             arg = wire.control.decode(head + b"}}").arg
-        except (msgspec.MsgspecError, ValueError, RecursionError):
+        except UNREADABLE:
             return None
         found = None if arg is None else self._handlers.get((arg.channel, arg.about))
         if found is not None and len(self._heads) < 4 * len(self._handlers):
@@ -215,7 +215,7 @@ class OkxSession:
             return ()
         try:
             message = wire.control.decode(frame)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        except UNREADABLE as error:
             return (self._undecodable(frame, ts_recv, why or str(error)),)
         event, arg = message.event, message.arg
         if event == "subscribe" and arg is not None:
@@ -263,7 +263,7 @@ class OkxSession:
         except (RateLimited, Rejected):
             self.polls.answered(fetch, False, ts_recv)
             return ()
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        except UNREADABLE as error:
             known = self.polls.answered(fetch, False, ts_recv)
             return (self._undecodable(body, ts_recv, f"{fetch.path}: {error}"),) if known else ()
         return found if self.polls.answered(fetch, True, ts_recv) else ()

@@ -15,7 +15,7 @@ import msgspec
 from warehouse.clock import SECOND, Micros
 from warehouse.instruments import Rules
 from warehouse.records import SequenceGap, Trade, Undecodable
-from warehouse.venues.base import Fetch, Output
+from warehouse.venues.base import UNREADABLE, Fetch, Output
 from warehouse.venues.okx import requests, wire
 from warehouse.venues.okx.decode import trade
 from warehouse.venues.okx.sequence import TradeSequence
@@ -163,7 +163,7 @@ class Tape:
         hole.asked_at = 0
         try:
             page = wire.trades_page.decode(body)
-        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        except UNREADABLE as error:
             return self._refused(status, body, str(error), ts_recv)
         if page.code != "0" or status != 200:
             return self._refused(status, body, page.msg, ts_recv)
@@ -193,7 +193,7 @@ class Tape:
         try:
             refusal = wire.refusal.decode(body)
             code, words = refusal.code, refusal.msg
-        except (msgspec.MsgspecError, ValueError, RecursionError):
+        except UNREADABLE:
             pass  # not OKX's envelope: the HTTP status decides
         why = f"HTTP {status}, code {code or 'none'}: {words}" if status else f"no reply: {body[:80]!r}"
         if requests.transient(status, code) or (status == 200 and code in ("", "0")):
