@@ -8,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from prefect.testing.utilities import prefect_test_harness
 
 from configs.settings import Settings
 from pipelines import past
@@ -146,15 +145,14 @@ async def test_past_trades_of_a_context_are_complete_and_in_order(here: Bench) -
 
 
 @pytest.mark.parametrize("here", [("okx",)], indirect=True)
-async def test_a_venue_out_of_reach_is_reported_and_the_others_go_on(here: Bench) -> None:
+async def test_a_venue_out_of_reach_is_reported_and_the_others_go_on(here: Bench, prefect_server: None) -> None:
     dead = here.settings.venues["bybit"].model_copy(
         update={"enabled": True, "endpoints": {"rest": "http://127.0.0.1:9"}}
     )
     settings = here.settings.model_copy(update={"venues": {**here.settings.venues, "bybit": dead}})
     steps: list[Step] = []
     token = listener.set(steps.append)
-    with prefect_test_harness():
-        reports = await asyncio.to_thread(backfill, ["funding"], settings, BTC)
+    reports = await asyncio.to_thread(backfill, ["funding"], settings, BTC)
     listener.reset(token)
     by_venue = {(report.dataset, report.venue): report for report in reports}
     assert by_venue["funding", "okx"].landed > 0

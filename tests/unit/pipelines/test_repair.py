@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import pytest
 
 from configs.settings import Settings
 from pipelines.desk import open_lake
+from pipelines.flows import artifacts
 from pipelines.flows.candles import load_candles
 from pipelines.flows.funding import load_funding
 from pipelines.flows.open_interest import load_open_interest
 from pipelines.flows.price_candles import load_price_candles
 from pipelines.flows.reference import load_reference
-from pipelines.flows.repair import mend_venue
+from pipelines.flows.repair import mend_venue, repair
+from pipelines.flows.structure import judge_structure
 from pipelines.flows.trades import load_trades
 from pipelines.scope import Scope
 from realtime.emulator.emulator import Options
@@ -122,3 +125,31 @@ async def test_an_attempt_that_reached_nobody_stays_open_and_the_next_one_closes
     assert done.report.error is None
     assert rows(open_lake(settings), "candles").equals(whole)
     assert {row["state"] for row in newest(open_lake(settings))} == {"repaired"}
+
+
+@pytest.mark.parametrize("here", ["bybit"], indirect=True)
+async def test_the_flow_restates_the_structure_of_what_it_repaired_and_tells_of_every_gap(
+    here: Bench, prefect_server: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(artifacts, "emit_event", lambda event, **_: told.append(event))
+    lake = open_lake(here.settings)
+    judge_structure.fn(here.settings, "bybit", ALL)
+    contexts = lake.read("contexts")
+    assert contexts.height == 2
+    perp = pl.col("instrument") == "BTC-USDT-PERP"
+    whole = rows(lake, "candles")
+    cut(lake, "candles", ~(perp & (pl.int_range(pl.len()).over("instrument") == 30)))
+    judge_structure.fn(here.settings, "bybit", ALL)
+    torn = open_lake(here.settings).read("contexts")
+    assert torn.height == 3
+    reports = await asyncio.to_thread(repair, here.settings, ALL)
+    assert [(one.dataset, one.landed, one.error) for one in reports] == [("repair", 1, None), ("structure", 1, None)]
+    assert told == ["p9.gap.repaired"]
+    after = open_lake(here.settings)
+    assert rows(after, "candles").equals(whole)
+    newest = after.read("contexts", instrument="BTC-USDT-PERP")
+    assert newest.height == torn.filter(perp).height + 1
+    assert newest["digest"][-1] != torn.filter(perp)["digest"][-1]
+    (again,) = await asyncio.to_thread(repair, here.settings, ALL)
+    assert (again.parts, again.landed) == (0, 0)
