@@ -48,7 +48,7 @@ async def demo(home: Path, *arguments: str) -> AsyncIterator[asyncio.subprocess.
     finally:
         if process.returncode is None:
             process.terminate()
-            await process.communicate()
+            await process.wait()
 
 
 @pytest.mark.slow
@@ -67,7 +67,7 @@ async def test_killed_children_come_back_and_all_promises_hold(tmp_path: Path) -
             victim = pid(home, *words)
             assert victim is not None, words
             os.kill(victim, signal.SIGKILL)
-            assert await wait_for(partial(back, home, words, victim), 10), words
+            assert await wait_for(partial(back, home, words, victim), 60), words
             await asyncio.sleep(dice.uniform(0.0, 3.0))
         said = (await asyncio.wait_for(reading, 150)).decode()
         assert await process.wait() == 0, said

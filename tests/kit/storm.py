@@ -88,7 +88,7 @@ class Storm:
                 self._seen = process
                 await self._serve()
 
-    async def ready(self, seconds: float = 90) -> None:
+    async def ready(self, seconds: float = 180) -> None:
         """Wait until the subscriptions of every worker stand."""
         end = monotonic() + seconds
         while left := [name for name in self.workers if not self._ready(name)]:
