@@ -7,6 +7,8 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -20,11 +22,19 @@ from warehouse.store import Lake
 ROOT = Path(__file__).parents[2]
 
 
-def start(tmp_path: Path) -> subprocess.Popen[bytes]:
+@contextmanager
+def recording(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A recorder of its own process, which does not outlive the block: killed, if it has not ended by itself."""
+    (tmp_path / "up").unlink(missing_ok=True)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, __file__, str(tmp_path)], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL
     )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def record(tmp_path: Path) -> None:
@@ -57,38 +67,25 @@ def _run(tmp_path: Path, kills: int, seed: int) -> None:
         number += count
 
     for _ in range(kills):
-        (tmp_path / "up").unlink(missing_ok=True)
-        process = start(tmp_path)
-        wait = chance.uniform(0.0, 0.6)
-        left: float | None = None
-        while left is None or left > 0:
-            feed()
-            try:
-                process.wait(0.01)
-            except subprocess.TimeoutExpired:
-                pass
-            assert process.poll() is None, "the recorder ended by itself"
-            if (tmp_path / "up").exists():
-                left = wait if left is None else left - 0.01
-        process.kill()
-        process.wait()
-    (tmp_path / "up").unlink(missing_ok=True)
-    process = start(tmp_path)
-    while not (tmp_path / "up").exists():
-        try:
-            process.wait(0.05)
-        except subprocess.TimeoutExpired:
-            pass
-    feed()
-    lake = Lake(tmp_path / "lake", realm="emulated")
-    while any((lake.position("trades", f"{venue}-1/trades") or 0) < one.next_seq - 1 for venue, one in writers.items()):
-        assert process.poll() is None, "the recorder ended by itself"
-        try:
-            process.wait(0.1)
-        except subprocess.TimeoutExpired:
-            pass
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(5.0) == 0, "a recorder ends within five seconds, with its last commit made"
+        with recording(tmp_path) as process:
+            wait = chance.uniform(0.0, 0.6)
+            left: float | None = None
+            while left is None or left > 0:
+                feed()
+                _pause(process, 0.01)
+                if (tmp_path / "up").exists():
+                    left = wait if left is None else left - 0.01
+    with recording(tmp_path) as process:
+        while not (tmp_path / "up").exists():
+            _pause(process, 0.05)
+        feed()
+        lake = Lake(tmp_path / "lake", realm="emulated")
+        while any(
+            (lake.position("trades", f"{venue}-1/trades") or 0) < one.next_seq - 1 for venue, one in writers.items()
+        ):
+            _pause(process, 0.1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(5.0) == 0, "a recorder ends within five seconds, with its last commit made"
 
     for venue in writers:
         rows = lake.read("trades", venue=venue).sort("trade_seq")
@@ -98,6 +95,14 @@ def _run(tmp_path: Path, kills: int, seed: int) -> None:
         assert [msgspec.structs.replace(row, ts_recv=0) for row in stored] == [
             msgspec.structs.replace(row, ts_recv=0) for row in wanted
         ]
+
+
+def _pause(process: subprocess.Popen[bytes], seconds: float) -> None:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return
+    raise AssertionError("the recorder ended by itself")
 
 
 @pytest.mark.timeout(110)
