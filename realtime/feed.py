@@ -28,6 +28,15 @@ log = structlog.get_logger()
 MAX_FRAME = 32 << 20
 """Frames larger than this are refused, bytes."""
 
+OPEN_S, REST_S = 15.0, 10.0
+"""Seconds that a handshake and a request may take."""
+
+CALM_S = 30.0
+"""A connection that stood for so many seconds lets the next pause be short again."""
+
+SLOTS = 4
+"""Requests under way at once."""
+
 Accept = Callable[[str, Kind, bytes], None]
 """Takes (source, kind, payload) of one input, stamps it and puts it into the turn's block."""
 
@@ -70,17 +79,20 @@ def explain(error: BaseException) -> str:
 
 
 class Backoff:
-    """Growing pauses with full jitter, seconds; `reset` after a success."""
+    """Growing pauses with jitter, seconds; `reset` after a success. `draw` picks a number between two."""
 
-    def __init__(self, first: float = 0.25, most: float = 30.0) -> None:
+    def __init__(
+        self, first: float = 0.25, most: float = 30.0, draw: Callable[[float, float], float] = random.uniform
+    ) -> None:
         self.first, self.most = first, most
+        self._draw = draw
         self.tries = 0
 
     def next(self) -> float:
         """The next pause."""
         top = min(self.most, self.first * 2**self.tries)
         self.tries += 1
-        return random.uniform(top / 2, top)
+        return self._draw(top / 2, top)
 
     def reset(self) -> None:
         self.tries = 0
@@ -135,7 +147,7 @@ class Feed:
         backoff = Backoff()
         while not self._retired:
             try:
-                self._socket = await asyncio.wait_for(self._open(), 15)
+                self._socket = await asyncio.wait_for(self._open(), OPEN_S)
             except (OSError, TimeoutError, aiohttp.ClientError, ConfigError) as error:
                 self.why = explain(error)
                 log.warning("connect_failed", connection=self.name, url=self.url, why=self.why)
@@ -158,7 +170,7 @@ class Feed:
             if self._retired or self._given_up(why):
                 return
             self._accept(self.name, Kind.DISCONNECTED, why.encode())
-            if monotonic() - opened > 30:
+            if monotonic() - opened > CALM_S:
                 backoff.reset()
             await asyncio.sleep(backoff.next())
 
@@ -183,7 +195,7 @@ class Rest:
     an entry.
     """
 
-    def __init__(self, bases: Callable[[str], str], accept: Accept, clock: Clock, at_once: int = 4) -> None:
+    def __init__(self, bases: Callable[[str], str], accept: Accept, clock: Clock, at_once: int = SLOTS) -> None:
         self._bases = bases
         self._accept = accept
         self._clock = clock
@@ -201,7 +213,7 @@ class Rest:
     async def get(self, fetch: Fetch) -> tuple[int, bytes, dict[str, str]]:
         """One GET: status, body, headers. Status 0 means that no reply came; the body then says why."""
         if self._http is None:
-            self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))
+            self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REST_S))
         async with self._slots:
             if (wait := self._not_before - self._clock.now()) > 0:
                 await asyncio.sleep(wait / 1e6)
