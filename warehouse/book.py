@@ -86,10 +86,10 @@ class Book:
         """
         if not self.valid:
             return BookTop([], [], [], [], Reason.GAP)
-        ticks, lots = self.grid.ticks_of.__getitem__, self.grid.lots_of.__getitem__
+        ticks, lots = self.grid.ticks_of.__getitem__, self.grid.all_lots
         bids, bid_sizes, asks, ask_sizes = self.best(n)
         bid_ticks, ask_ticks = list(map(ticks, bids)), list(map(ticks, asks))
-        bid_lots, ask_lots = list(map(lots, bid_sizes)), list(map(lots, ask_sizes))
+        bid_lots, ask_lots = lots(bid_sizes), lots(ask_sizes)
         reason = None
         if not bid_ticks or not ask_ticks:
             reason = Reason.ONE_SIDED

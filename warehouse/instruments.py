@@ -107,10 +107,14 @@ class Remembered(dict[float, int]):
 
     def __missing__(self, number: float) -> int:
         whole = self._compute(number)
-        if len(self) > 65_536:
+        if len(self) >= REMEMBERED:
             self.clear()
         self[number] = whole
         return whole
+
+
+REMEMBERED = 4096
+"""Prices or sizes: as many as a market uses in a while, and few enough to be forgotten at once."""
 
 
 class Grid:
@@ -170,6 +174,15 @@ class Grid:
         if abs(scaled - whole) > SLACK + scaled * ROUNDING:
             raise ValueError(f"size {wire_size!r} is not a multiple of the lot {self.lot!r}")
         return whole
+
+    def all_lots(self, wire_sizes: Iterable[float]) -> list[int]:
+        """`lots` of each, for sizes that seldom come twice: those of a book."""
+        inverse, found = self.lot_inv, []
+        for wire_size in wire_sizes:
+            scaled = wire_size * inverse
+            whole = round(scaled)
+            found.append(whole if -SLACK < scaled - whole < SLACK else self.lots(wire_size))
+        return found
 
     def price(self, ticks: int) -> float:
         """Ticks back to a price in quote per base, equal to the float of the venue's text."""

@@ -56,8 +56,8 @@ class Recording(msgspec.Struct, frozen=True):
         books = [_levels(frame) for _, frame in self.frames if kind_of(frame) == "book"]
         levels = sum(books) / max(1, len(books))
         return (
-            f"{self.name} ({self.words}): {total:,} frames of {len(self.rules)} instruments, {size:.0f} bytes each: "
-            f"{mix} of {levels:.0f} levels; a timer entry each {self._per_timer():,.0f} frames"
+            f"{self.name} (as recorded of {self.words}): {total:,} frames of {len(self.rules)} instruments, "
+            f"{size:.0f} bytes each: {mix} of {levels:.0f} levels; a timer entry each {self._per_timer():,.0f} frames"
         )
 
     def _per_timer(self) -> float:
@@ -129,7 +129,8 @@ def journal(folder: Path) -> Recording:
                 rules, dialect = header.rules, Dialect(streams=header.streams, at=header.dialect_at)
             entries.extend(_timed(entry for _, entry in found))
     assert rules is not None
-    return cut(folder.name, "recorded", rules, dialect, entries)
+    symbols = ", ".join(rule.symbol for rule in rules)
+    return cut(folder.name, symbols, rules, dialect, entries)
 
 
 def _timed(entries: Iterable[Entry]) -> Iterable[Entry]:

@@ -2,6 +2,9 @@
 
 Machines change speed; a ratio of two contestants of one round holds. A contestant whose trades or best twenty levels
 differ from ours is named as wrong, and its speed does not count.
+
+What a core can do in a second: live, ten timer entries come in it, each with all metrics of all instruments; what they
+leave holds as many frames as fit. So frames and timers are timed apart. The others have no timers.
 """
 
 from __future__ import annotations
@@ -18,6 +21,9 @@ from p9.bench.frames import KINDS, TICK, Recording
 from p9.bench.rivals import Contestant, Counted
 from warehouse.instruments import Rules
 
+TIMERS = 10
+"""Timer entries in a second."""
+
 Maker = Callable[[Recording], Contestant]
 
 MEASURED, PUBLISHED = "p9-microstream", "p9-microstream, every message encoded"
@@ -28,10 +34,22 @@ RIVALS: tuple[tuple[str, Maker], ...] = (
 )
 
 
+class Cost(msgspec.Struct, frozen=True):
+    """Microseconds of CPU time: of a frame, and of a timer entry (0 for those without)."""
+
+    frame: float
+    timer: float
+
+    @property
+    def per_second(self) -> float:
+        """Frames that fit into a second of a core, beside its timers."""
+        return (1e6 - TIMERS * self.timer) / self.frame
+
+
 class Result(msgspec.Struct, frozen=True):
-    """One contestant on one recording, medians of its rounds: frames per second of CPU time, our rate over its rate,
-    microseconds of one frame of each kind (fed alone). `timer_us` is the CPU time of a timer entry, 0 for those
-    without. `wrong` says how its answer differs from ours, empty when it agrees.
+    """One contestant on one recording, medians of its rounds: frames a second of one core, our rate over its rate, the
+    cost of one frame of each kind (fed alone) and of a timer entry in microseconds. `wrong` says how its answer differs
+    from ours, empty when it agrees.
     """
 
     name: str
@@ -57,43 +75,42 @@ def contestants() -> tuple[dict[str, Maker], list[str]]:
 def run(recording: Recording, makers: dict[str, Maker], rounds: int) -> list[Result]:
     """Every contestant reads the same frames, `rounds` times: all of them, then each kind alone."""
     parts = {kind: only for kind in KINDS if (only := recording.only(kind)).frames}
-    costs: dict[str, dict[str, list[float]]] = {name: {part: [] for part in ("", "timer", *parts)} for name in makers}
+    costs: dict[str, list[Cost]] = {name: [] for name in makers}
+    alone: dict[str, dict[str, list[float]]] = {name: {kind: [] for kind in parts} for name in makers}
     answers: dict[str, Counted] = {}
-    timers = max(1, sum(entry.kind == TICK for entry in recording.entries))
     for _ in range(rounds):
         for name, maker in makers.items():
             cost, answers[name] = _timed(maker, recording)
-            costs[name][""].append(cost)
-            costs[name]["timer"].append(answers[name].timers_us / timers)
+            costs[name].append(cost)
             for kind, part in parts.items():
-                costs[name][kind].append(_timed(maker, part)[0])
-    mine, truth = costs[MEASURED][""], answers[MEASURED]
+                alone[name][kind].append(_timed(maker, part)[0].frame)
+    mine, truth = costs[MEASURED], answers[MEASURED]
     return [
         Result(
             name,
-            1e6 / median(cost[""]),
-            median(theirs / own for own, theirs in zip(mine, cost[""], strict=True)),
-            {kind: median(cost[kind]) for kind in parts},
-            median(cost["timer"]),
+            median(cost.per_second for cost in costs[name]),
+            median(own.per_second / theirs.per_second for own, theirs in zip(mine, costs[name], strict=True)),
+            {kind: median(alone[name][kind]) for kind in parts},
+            median(cost.timer for cost in costs[name]),
             differs(recording.rules, truth, answers[name]),
         )
-        for name, cost in costs.items()
+        for name in makers
     ]
 
 
-def _timed(maker: Maker, recording: Recording) -> tuple[float, Counted]:
-    """Microseconds of CPU time a frame, and the answer.
-
-    What was there before is hidden from the garbage collector, for a live process holds no such recording.
+def _timed(maker: Maker, recording: Recording) -> tuple[Cost, Counted]:
+    """What it cost, and the answer. What was there before is hidden from the garbage collector, for a live process
+    holds no such recording.
     """
     contestant = maker(recording)
+    timers = sum(entry.kind == TICK for entry in recording.entries)
     gc.collect()
     gc.freeze()
     begun = process_time()
     answer = contestant()
-    taken = process_time() - begun
+    taken = (process_time() - begun) * 1e6
     gc.unfreeze()
-    return taken * 1e6 / len(recording.frames), answer
+    return Cost((taken - answer.timers_us) / len(recording.frames), answer.timers_us / max(1, timers)), answer
 
 
 def differs(rules: Sequence[Rules], truth: Counted, other: Counted) -> str:

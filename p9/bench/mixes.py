@@ -39,8 +39,8 @@ BARS = 200
 
 
 class Mix(msgspec.Struct, frozen=True):
-    """A market by its pace: `events` a second and instrument, of which `share` are market orders, and a book update
-    each `flush` microseconds.
+    """A market by its pace: `events` a second and instrument, of which `share` are market orders, a book update each
+    `flush` microseconds, and `whole` the share of cancellations that take all of a level.
     """
 
     name: str
@@ -48,17 +48,23 @@ class Mix(msgspec.Struct, frozen=True):
     events: int
     share: float
     flush: Micros
+    whole: float
 
 
 MIXES: tuple[Mix, ...] = (
-    Mix("usual", "as BTCUSDT on 2023-04-04: 6.8 quotes, 0.9 trades a book update of 52 levels", 16_500, 0.01, 4000),
-    Mix("busy", "as BTCUSDT on 2024-08-08: 19.2 quotes, 3.0 trades a book update of 118 levels", 21_000, 0.017, 8000),
     Mix(
-        "small",
-        "as four small perpetuals on 2021-07-22: 0.8 quotes, 0.1 trades an update of 8 levels",
-        9000,
-        0.01,
-        1000,
+        "usual", "BTCUSDT on 2023-04-04: 6.8 quotes, 0.9 trades a book of 52 levels, 8% gone", 17_000, 0.012, 4000, 0.12
+    ),
+    Mix(
+        "busy",
+        "BTCUSDT on 2024-08-08: 19.2 quotes, 3.0 trades a book of 118 levels, 23% gone",
+        21_000,
+        0.017,
+        8000,
+        0.5,
+    ),
+    Mix(
+        "small", "small coins on 2021-07-22: 0.8 quotes, 0.1 trades a book of 8 levels, 2% gone", 9000, 0.01, 1000, 0.05
     ),
 )
 """The first is the headline: the ordinary hour of a perpetual that people trade."""
@@ -90,7 +96,8 @@ class Market:
             del self.view.markets[instrument]
         for market in self.view.markets.values():
             flow = market.flow
-            flow.flush, flow.least, flow.most, flow.share = mix.flush, LEAST, MOST, mix.share
+            flow.flush, flow.least, flow.most = mix.flush, LEAST, MOST
+            flow.share, flow.whole = mix.share, mix.whole
         self._step = min(mix.flush, 1000)
         self.side = venue("binance").emulated(self.view)
         self.rules = list(self.view.rules())

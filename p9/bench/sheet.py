@@ -18,7 +18,10 @@ def print_results(results: list[Result]) -> None:
         table.add_row(result.name, f"{result.per_second:,.0f}", f"{result.ratio:.1f}x", *kinds, result.wrong or "yes")
     Console(width=120).print(table)
     timer = results[0].timer_us
-    print(f"a timer entry (each metric of each instrument evaluated, what is due published) takes us {timer:,.0f} µs")
+    print(
+        f"a timer entry takes us {timer:,.0f} µs (every metric of every instrument, and the messages that are due); "
+        f"ten a second are {10 * timer / 1e6:.1%} of the core, which is taken off above"
+    )
 
 
 def print_journey(journey: Journey) -> None:

@@ -27,6 +27,9 @@ FLUSH: Micros = 100_000
 MARKET, LIMIT = 0.12, 0.5
 """Shares of market orders at first, and of limit orders; the rest are cancellations."""
 
+WHOLE = 0.6
+"""Share of cancellations, at first, that take all of a level."""
+
 LEAST, MOST = 210, 320
 """Levels that a side keeps at first."""
 
@@ -38,7 +41,8 @@ class Flow:
 
     `fair` gives the path in ticks at a time, `first_seq` the id of the first trade. The trades are kept in three flat
     arrays (`times`, `ticks`, `signed_lots`), the minute bars in `bars`, the forming one last. `flush` is the time from
-    one book update to the next, a divisor of a second; `least` and `most` are the levels that a side keeps.
+    one book update to the next, a divisor of a second; `least` and `most` are the levels that a side keeps. `share` of
+    the events are market orders, and `whole` is the share of cancellations that take all of a level.
     """
 
     def __init__(
@@ -81,7 +85,7 @@ class Flow:
         self._plan(start)
         self.flush = FLUSH
         self.least, self.most = LEAST, MOST
-        self.share = MARKET
+        self.share, self.whole = MARKET, WHOLE
         self._next_flush = start + FLUSH
         open_ = round(level)
         self.bars: list[Bar] = [Bar(open_, open_, open_, open_, 0, 0, 0, 0)]
@@ -265,7 +269,7 @@ class Flow:
         else:
             key = keys[int(random.random() * len(keys))]
         there = book.lots[side][key]
-        book.take(side, key, there if random.random() < 0.6 else 1 + there // 2)
+        book.take(side, key, there if random.random() < self.whole else 1 + there // 2)
 
     def _flush(self, now: Micros, out: list[Record] | None) -> None:
         bids, asks = self.book.changes()
