@@ -23,6 +23,10 @@ svg text { font: 11px system-ui, sans-serif; fill: var(--ink); } svg .bar { fill
 """
 
 
+SHOWN = 300
+"""A table on the page has so many rows; its chart has all."""
+
+
 def page(found: Quality, taken: str) -> str:
     """The whole page; `taken` is when the lake was asked, in words."""
     links = "".join(f'<a href="#{name}">{name}</a>' for name in found.sheets)
@@ -60,7 +64,8 @@ def _section(sheet: Sheet) -> str:
     if not sheet.rows:
         return f"{head}<p>No rows.</p>"
     chart = _chart(sheet)
-    more = f"<p>{sheet.left_out:,} more rows are not shown.</p>" if sheet.left_out else ""
+    hidden = sheet.left_out + max(0, len(sheet.rows) - SHOWN)
+    more = f"<p>{hidden:,} more rows are not shown.</p>" if hidden and sheet.name != "coverage" else ""
     table = "" if sheet.name == "coverage" else f'<div class="wide">{_table(sheet)}</div>'
     return f'{head}<div class="wide">{chart}</div>{table}{more}' if chart else f"{head}{table}{more}"
 
@@ -100,7 +105,7 @@ def _table(sheet: Sheet) -> str:
     head = "".join(f"<th {mark}>{escape(name)}</th>" for mark, name in zip(marks, sheet.columns, strict=True))
     body = [
         "<tr>" + "".join(f"<td {mark}>{escape(cell(one))}</td>" for mark, one in zip(marks, row, strict=True)) + "</tr>"
-        for row in sheet.rows
+        for row in sheet.rows[:SHOWN]
     ]
     return f"<table><tr>{head}</tr>{''.join(body)}</table>"
 

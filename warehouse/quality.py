@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from warehouse.store import Lake
 
-MOST = 400
+MOST = 20_000
 """A sheet holds so many rows at most; `left_out` counts the others."""
 
 

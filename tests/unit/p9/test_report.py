@@ -13,10 +13,11 @@ from click.testing import CliRunner
 
 from p9.charts import bars, colour, heat
 from p9.commands.report import report
+from p9.page import page
 from tests.kit.journals import BEGIN, trade
 from warehouse.clock import DAY, HOUR, MINUTE
 from warehouse.frames import frame
-from warehouse.quality import Quality, quality
+from warehouse.quality import Quality, Sheet, quality
 from warehouse.records import Candle, SequenceGap
 from warehouse.store import Lake
 from warehouse.tables import TRADES, Coverage
@@ -151,6 +152,14 @@ def test_an_empty_lake_has_a_page_too(tmp_path: Path) -> None:
     told = CliRunner().invoke(report, ["--lake", str(tmp_path / "lake"), "--out", str(tmp_path / "q.html")])
     assert told.exit_code == 0, told.output
     assert (tmp_path / "q.html").read_text().count("No rows.") == 9
+
+
+def test_a_long_sheet_is_cut_and_says_so() -> None:
+    rows: list[tuple[object, ...]] = [(f"audit {n}", n, None) for n in range(305)]
+    sheet = Sheet("audits", "many", ("audit", "bad_rows", "first"), rows, left_out=10)
+    text = page(Quality("lake", [], {"audits": sheet}), "now")
+    assert "15 more rows are not shown." in text
+    assert ("audit 299<" in text, "audit 300<" in text) == (True, False)
 
 
 def test_charts_of_nothing_are_charts() -> None:
