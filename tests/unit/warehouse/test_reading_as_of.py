@@ -7,15 +7,18 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.kit.journals import BEGIN, rules, trade
 from warehouse.clock import DAY, HOUR
 from warehouse.errors import ConfigError
-from warehouse.past import Moment, micros
+from warehouse.frames import frame, integers, merged
+from warehouse.past import Moment, as_of, micros
 from warehouse.reading import connect, scan
 from warehouse.records import Candle, SequenceGap
 from warehouse.store import Lake
-from warehouse.tables import TABLES
+from warehouse.tables import CANDLES, CORRECTIONS, TABLES, Correction
 
 
 def candle(hour: int, close: float, known: int, venue: str = "okx") -> Candle:
@@ -71,6 +74,22 @@ def test_a_corrected_value_is_what_it_was_before(root: str, at: int, expected: l
     assert [(row["close"], row["high"], row["origin"]) for row in mine] == [(c, 20.0, "rest") for _, c, _ in expected]
     assert frame.schema == scan("candles", root).collect_schema()
     assert (frame.filter(venue="bybit").height == 1) == (at >= 100), "what was never corrected is there all along"
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(11, 13)), min_size=1, max_size=8))
+def test_any_history_of_landings_can_be_seen_as_of_any_time(landings: list[tuple[int, int]]) -> None:
+    known = frame(CANDLES, [])
+    corrections: list[Correction] = []
+    then: list[dict[int, tuple[float, int]]] = [{}]
+    for now, (hour, close) in enumerate(landings, 1):
+        landed = merged(CANDLES, known, frame(CANDLES, [candle(hour, float(close), now)]), now)
+        known, corrections = landed.rows, corrections + landed.corrections
+        before = then[-1].get(hour)
+        then.append(then[-1] if before and before[0] == close else {**then[-1], hour: (float(close), now)})
+    for at, expected in enumerate(then):
+        rows = integers(as_of(CANDLES, known.lazy(), frame(CORRECTIONS, corrections), at).collect())
+        assert {row["open_time"] // HOUR: (row["close"], row["ts_recv"]) for row in rows.to_dicts()} == expected
 
 
 def test_a_ledger_shows_the_newest_state_known_then(root: str) -> None:
