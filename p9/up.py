@@ -25,6 +25,9 @@ log = structlog.get_logger()
 LAST = ("recorder",)
 """What ends last, so that it writes what the others left."""
 
+JOINED = ("reference", "candles", "trades", "funding", "structure")
+"""What the live side waits for; the other datasets come by the schedule."""
+
 
 class Installation:
     """Bus, workers, recorder, board and flows of one configuration, as child processes.
@@ -144,7 +147,7 @@ class Installation:
             return
         console.print("workers connected and journaling; backfilling history")
         try:
-            await self.once("backfill", ["backfill", "all", "structure"], stop)
+            await self.once("backfill", ["backfill", *JOINED], stop)
         except FusionError as error:
             self._tell(error, console, forgiving)
         if not stop.is_set():

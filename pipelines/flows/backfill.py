@@ -1,6 +1,6 @@
 """Several datasets in one flow: rules first, then everything else at all reachable venues at the same time.
 
-`structure` may be named too; it is judged last, from what then is in the lake.
+`structure` may be named too; it is judged from what is in the lake once trades and candles have arrived.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ LOADS: dict[str, Task[Any, Any]] = {
 }
 """What can be backfilled, first what the seam and the context wait for."""
 
+JUDGED = ("trades", "funding", "candles")
+"""What structure waits for."""
+
 ALL: tuple[str, ...] = ("reference", *LOADS, "structure")
 
 
@@ -60,11 +63,16 @@ def backfill(
     scope.check(settings)
     reports = results([load_reference.submit(settings, venue, scope) for venue in venues])
     reachable = [report.venue for report in reports if report.reachable]
-    futures = [
-        load.submit(settings, venue, scope) for name, load in LOADS.items() if name in datasets for venue in reachable
-    ]
-    reports += results(futures)
+    futures = {
+        name: [load.submit(settings, venue, scope) for venue in reachable]
+        for name, load in LOADS.items()
+        if name in datasets
+    }
+    for name in JUDGED:
+        reports += results(futures.pop(name, ()))
     if "structure" in datasets:
         reports += results([judge_structure.submit(settings, venue, scope) for venue in venues])
+    for others in futures.values():
+        reports += results(others)
     artifacts.report("backfill", reports)
     return reports

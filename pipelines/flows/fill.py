@@ -42,15 +42,12 @@ def results(futures: Iterable[PrefectFuture[Any]]) -> list[Report]:
     return [cast(Report, future.result()) for future in futures]
 
 
-def at_all_venues(
-    load: Task[Any, Any] | Sequence[Task[Any, Any]], settings: Settings, scope: Scope, key: str
-) -> list[Report]:
-    """One task per chosen venue and load, all at the same time; their reports, also as the run's artifact `key`.
+def at_all_venues(load: Task[Any, Any], settings: Settings, scope: Scope, key: str) -> list[Report]:
+    """One task per chosen venue, all at the same time; their reports, also as the run's artifact `key`.
 
     Raises VenueError when no venue at all could be reached, so that a scheduled run fails visibly.
     """
-    loads = load if isinstance(load, Sequence) else [load]
-    reports = results([each.submit(settings, venue, scope) for each in loads for venue in scope.chosen(settings)])
+    reports = results([load.submit(settings, venue, scope) for venue in scope.chosen(settings)])
     artifacts.report(key, reports)
     refuse_silence(reports)
     return reports

@@ -80,10 +80,11 @@ def structure(settings: Settings | None = None, scope: Scope = Scope()) -> list[
 
 @flow(name="refresh-context", persist_result=False)
 def refresh_context(settings: Settings | None = None, scope: Scope = Scope()) -> list[Report]:  # noqa: B008  frozen
-    """New candles first, then the documents that are made of them."""
+    """New candles first, then the documents that are made of them; last what no document is made of."""
     settings = settings or load()
-    reports = at_all_venues([load_candles, load_price_candles], settings, scope, "refresh-context-candles")
-    return reports + at_all_venues(judge_structure, settings, scope, "refresh-context")
+    reports = at_all_venues(load_candles, settings, scope, "refresh-context-candles")
+    reports += at_all_venues(judge_structure, settings, scope, "refresh-context")
+    return reports + at_all_venues(load_price_candles, settings, scope, "refresh-context-price-candles")
 
 
 def _row(document: ContextDocument, payload: bytes) -> ContextRow:

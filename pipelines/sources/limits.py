@@ -31,6 +31,10 @@ _BYBIT = Limit("requests", 600, 5 * SECOND)
 _OKX_PER_2S: dict[str, int] = {
     "market/candles": 40,
     "market/history-candles": 20,
+    "market/mark-price-candles": 20,
+    "market/history-mark-price-candles": 10,
+    "market/index-candles": 20,
+    "market/history-index-candles": 10,
     "market/trades": 100,
     "market/history-trades": 20,
     "market/books": 40,
