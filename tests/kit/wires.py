@@ -24,6 +24,7 @@ from warehouse.venues.base import (
     Fetch,
     OpenHeir,
     Reconnect,
+    Reply,
     Send,
     TakeOver,
 )
@@ -97,6 +98,8 @@ class Bench:
         self.rate = 0.0
         self.taken = 0
         self.heard: Callable[[Produced], None] = lambda produced: None
+        self.alter: Callable[[str, bytes], Sequence[bytes]] = lambda name, frame: (frame,)
+        self.refuse: Callable[[Fetch], bool] = lambda fetch: False
         self._seq = 1
         self._ticked = START
         self._paths = {one.name: (one.base, one.path) for one in self.engine.sessions.values()}
@@ -137,6 +140,8 @@ class Bench:
                 wire.send(wire.far.receive(frame, now), now)
             case Fetch():
                 reply = self.side.rest(command.base, command.path, command.query, now)
+                if self.refuse(command):
+                    reply = Reply(status=503, body=b"try again")
                 due = now + self.random.randrange(4 * self._delay)
                 self.answers.append((due, name, answered(command, reply.status, reply.body)))
             case OpenHeir():
@@ -170,7 +175,9 @@ class Bench:
             for name in list(self.wires):
                 for frame in self.wires[name].arrived(now) if name in self.wires else ():
                     self.frames += 1
-                    self.take(name, Kind.FRAME, frame)
+                    for one in self.alter(name, frame):
+                        if name in self.wires:
+                            self.take(name, Kind.FRAME, one)
             due = [one for one in self.answers if one[0] <= now]
             self.answers = [one for one in self.answers if one[0] > now]
             for _, name, answer in due:
