@@ -13,7 +13,7 @@ from tests.kit.journals import rules, trade
 from warehouse.clock import DAY, HOUR, MINUTE, SECOND
 from warehouse.reading import audits, connect
 from warehouse.records import Candle, FundingRate, InsuranceFund, Liquidation, MarkPrice, OpenInterest
-from warehouse.rows import BookPicture, PriceCandle
+from warehouse.rows import BookPicture, Mismatch, PriceCandle
 from warehouse.store import Lake
 from warehouse.tables import Coverage
 
@@ -216,6 +216,10 @@ def broken(tmp_path: Path, name: str, rows: list[Any]) -> list[str]:
 
 
 MARK = MarkPrice(**PERP, mark_price=100.0, index_price=None)
+DIFFERENCE = Mismatch(
+    check="closes", venue="okx", instrument="BTC-USDT", timeframe="1h", at=T, field="close", left_source="candles",
+    left_value=1.0, right_source="trades", right_value=2.0, found_at=T,
+)  # fmt: skip
 BAD: list[tuple[str, list[Any], str]] = [
     ("books", [book(0, [(10.0, 1.0)], [(9.0, 1.0)])], "books_sound"),
     ("books", [book(0, [(8.0, 1.0), (9.0, 1.0)], [])], "books_sound"),
@@ -226,6 +230,7 @@ BAD: list[tuple[str, list[Any], str]] = [
     ("price_candles", [PriceCandle(**PERP, kind="mark", timeframe="1h", open_time=T + 1, open=1.0, high=1.0, low=1.0,
                                    close=1.0)], "prices_positive"),
     ("liquidations", [forced(0, "buy", 9.0)], "liquidations_sound"),
+    ("mismatches", [DIFFERENCE, DIFFERENCE], "keys_unique"),
     ("funding", [funding(0, 0.2)], "funding_plausible"),
     ("accruals", [funding(0, 0.001, settled=True)], "funding_plausible"),
     ("trades", [msgspec.structs.replace(trade(1), price=50_000.3)], "trades_on_grid"),

@@ -21,5 +21,8 @@ UNION ALL
 SELECT 'price_candles', (venue, instrument, kind, timeframe, open_time)::VARCHAR AS key, count(*)
 FROM price_candles GROUP BY ALL HAVING count(*) > 1
 UNION ALL
+SELECT 'mismatches', ("check", venue, instrument, timeframe, "at", field)::VARCHAR AS key, count(*)
+FROM mismatches GROUP BY ALL HAVING count(*) > 1
+UNION ALL
 SELECT 'instruments', (venue, instrument, valid_from)::VARCHAR AS key, count(*)
 FROM instruments GROUP BY ALL HAVING count(*) > 1;
