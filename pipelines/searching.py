@@ -22,10 +22,13 @@ from warehouse.tables import GAPS
 if TYPE_CHECKING:
     from warehouse.store import Lake
 
-REACH: dict[str, Micros] = {"trades": 6 * HOUR, "books": DAY}
+REACH: dict[str, Micros] = {"trades": 6 * HOUR, "books": DAY, "funding": 3650 * DAY}
 """How far back holes are looked for in a run that was not asked for more; 30 days where nothing is said."""
 
 FARTHEST: Micros = 30 * DAY
+
+BARS = 20_000
+"""... and of longer candles so many of each timeframe."""
 
 SETTLED: Micros = 5 * MINUTE
 """Newer trades may still be on their way through journal and recorder."""
@@ -74,9 +77,10 @@ class Search:
             if gap.instrument in self._rules and (gap.stream, gap.instrument, gap.opened_at) not in still
         ]
 
-    def _span(self, stream: str) -> Span:
-        """The time to look at, far enough back for every hole that is still open."""
-        start, end = self._window or (self._now - REACH.get(stream, FARTHEST), self._now)
+    def _span(self, stream: str, step: Micros = 0) -> Span:
+        """The time to look at, far enough back for every hole that is still open; `step` is that of candles."""
+        reach = max(REACH.get(stream, FARTHEST), BARS * step)
+        start, end = self._window or (max(self._now - reach, 0), self._now)
         return min([start, *(gap.from_ts for gap in self.ledger.own(stream))]), end
 
     def _holes(self, series: Series, spans: Iterable[Span]) -> list[Hole]:
@@ -100,7 +104,7 @@ class Search:
     def _times(self, dataset: str, since: Micros, column: str, *keep: pl.Expr) -> Times:
         """The times of a dataset's rows, by series."""
         rows = self._lake.scan(dataset).filter(pl.col("venue") == self._venue, *keep)
-        rows = rows.filter(pl.col(column) >= pl.lit(since).cast(pl.Datetime("us", "UTC")))
+        rows = rows.filter(_from(column, since))
         names = {"candles": pl.col("timeframe"), "price_candles": pl.concat_str("kind", pl.lit(":"), "timeframe")}
         label = names.get(dataset, pl.lit("")).alias("label")
         data = integers(rows.select("instrument", label, column).collect()).sort(column)
@@ -110,13 +114,16 @@ class Search:
         return found
 
     def _bars(self, dataset: str) -> list[Hole]:
-        since, until = self._span(dataset)
-        times = self._times(dataset, since, "open_time")
+        covered = sorted(self._lander.covered(dataset, self._venue).items())
+        steps = {frame: timeframe_us(frame) for frame in dict.fromkeys(bar_of(one.timeframe) for one, _ in covered)}
+        spans = {frame: self._span(dataset, step) for frame, step in steps.items()}
+        asked = [(pl.col("timeframe") == frame) & _from("open_time", since) for frame, (since, _) in spans.items()]
+        times = self._times(dataset, 0, "open_time", pl.any_horizontal(asked)) if asked else {}
         found = []
-        for series, spans in sorted(self._lander.covered(dataset, self._venue).items()):
-            step = timeframe_us(bar_of(series.timeframe))
-            within = self._whole(series, spans, since, until)
-            found += self._holes(series, absent(times.get(series, ()), step, within))
+        for series, known in covered:
+            frame = bar_of(series.timeframe)
+            within = self._whole(series, known, *spans[frame])
+            found += self._holes(series, absent(times.get(series, ()), steps[frame], within))
         return found
 
     def _whole(self, series: Series, spans: Sequence[Span], since: Micros, until: Micros) -> list[Span]:
@@ -164,7 +171,7 @@ class Search:
         parts = [
             self._lake.scan(name)
             .filter(pl.col("venue") == self._venue, pl.col("trade_seq").is_not_null())
-            .filter(pl.col("ts_event") >= pl.lit(since).cast(pl.Datetime("us", "UTC")))
+            .filter(_from("ts_event", since))
             .select("instrument", "trade_seq", "ts_event")
             for name in ("trades", "overlaps")
         ]
@@ -199,3 +206,7 @@ class Search:
             for gap in self.ledger.left(LEFT)
             if gap.stream == "trades" or gap.state == "open"
         ]  # fmt: skip
+
+
+def _from(column: str, since: Micros) -> pl.Expr:
+    return pl.col(column) >= pl.lit(since).cast(pl.Datetime("us", "UTC"))

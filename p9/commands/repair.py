@@ -13,7 +13,7 @@ from p9 import options
 @click.option("--venue", "venues", multiple=True, help="Only this venue; may be repeated.")
 @click.option("--symbol", "symbols", multiple=True, help="Only this instrument (BTC-USDT-PERP) or base coin (BTC).")
 @click.option(
-    "--since", help="Look from here on: a UTC date or time, or an age (30d). Default: 30 days, trades 6 hours."
+    "--since", help="Look from here on: a UTC date or time, or an age (30d). Default: 30 days and more, trades 6 hours."
 )
 @click.option("--until", help="Look up to here, exclusive. Default: now.")
 @click.option("--json", "as_json", is_flag=True, help="Reports as JSON lines instead of a table.")

@@ -16,6 +16,7 @@ from tests.unit.pipelines.made import MINUTE, RULES, T0, Scripted, candle, fetch
 from warehouse.clock import HOUR, SECOND, ManualClock
 from warehouse.errors import Rejected
 from warehouse.frames import frame
+from warehouse.reading import audits, connect
 from warehouse.records import Candle, SequenceGap
 from warehouse.store import Lake
 from warehouse.tables import GAPS
@@ -52,10 +53,17 @@ async def mended(lake: Lake, source: Scripted) -> list[Mended]:
     return await mender.mend(made.all())
 
 
+def torn(lake: Lake) -> int:
+    """What the audit of candles says."""
+    return {name: count for name, count, _ in audits(connect(lake.root))}["candles_without_holes"]
+
+
 async def test_a_minute_that_the_venue_has_no_bar_of_is_legitimate_and_not_asked_about_again(lake: Lake) -> None:
     source = Scripted("okx", without_the_fourth)
+    assert torn(lake) == 1
     (one,) = await mended(lake, source)
     assert (one.hole.start, one.hole.end, one.state) == (EMPTY, EMPTY + MINUTE, "legitimate")
+    assert torn(lake) == 0
     (row,) = lake.rows("gaps")
     assert isinstance(row, SequenceGap)
     assert (row.stream, row.cause, row.from_ts, row.to_ts) == ("candles", "missing_1m", EMPTY, EMPTY + MINUTE - 1)
