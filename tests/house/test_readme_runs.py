@@ -14,7 +14,7 @@ import pytest
 from tests.kit.processes import left, start, wait_for
 from tests.kit.readme import Command, blocks, commands
 
-LIVE_S = 45
+LIVE_S = 90
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -69,12 +69,14 @@ async def test_the_demo_and_everything_that_is_asked_of_it(tmp_path: Path) -> No
     process = await start(tmp_path, "demo", "--seconds", str(LIVE_S), "--home", str(home))
     try:
         assert await wait_for(lambda: (home / "lake" / "contexts").is_dir(), 600)
-        told = await asyncio.to_thread(_do, _line("status"), tmp_path)
-        proven = await asyncio.to_thread(_do, _line("verify", "parity"), tmp_path, "--seconds", "3")
-        seen = await asyncio.to_thread(_do, _line("watch", "fusion_data:*"), tmp_path, "--count", "40")
         (snippet,) = [block for block in blocks("python")]
         piece = [sys.executable, "-c", snippet.body]
-        printed = await asyncio.to_thread(subprocess.run, piece, cwd=tmp_path, capture_output=True, text=True)
+        told, proven, seen, printed = await asyncio.gather(
+            asyncio.to_thread(_do, _line("status"), tmp_path),
+            asyncio.to_thread(_do, _line("verify", "parity"), tmp_path, "--seconds", "3"),
+            asyncio.to_thread(_do, _line("watch", "fusion_data:*"), tmp_path, "--count", "40"),
+            asyncio.to_thread(subprocess.run, piece, cwd=tmp_path, capture_output=True, text=True),
+        )
         words = (await asyncio.wait_for(process.communicate(), LIVE_S + 300))[0].decode()
     finally:
         if process.returncode is None:
