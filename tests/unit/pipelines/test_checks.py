@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from configs.load import load
 from pipelines.checks import counted, roll_up
 from pipelines.desk import open_lake
 from pipelines.flows.audit import EVERYWHERE, compare, promises
@@ -17,6 +18,7 @@ from pipelines.flows.trades import load_trades
 from pipelines.scope import Scope
 from realtime.emulator.emulator import Options
 from tests.kit.installation import Bench, bench
+from tests.unit.pipelines.made import T0, candle
 from warehouse.clock import DAY, MINUTE, SystemClock
 from warehouse.rows import Mismatch
 from warehouse.store import Lake
@@ -31,8 +33,8 @@ async def here(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[
     async with bench(
         tmp_path, options, candles_depth=60, trades_lookback_minutes=6, instruments=["BTC-USDT", "BTC-USDT-PERP"]
     ) as made:
-        for load in (load_reference, load_candles, load_trades):
-            assert (await load.fn(made.settings, request.param, SCOPE)).error is None
+        for each in (load_reference, load_candles, load_trades):
+            assert (await each.fn(made.settings, request.param, SCOPE)).error is None
         yield request.param, made
 
 
@@ -66,24 +68,20 @@ async def test_equal_sources_pass_and_one_altered_bar_is_found_where_it_is(here:
     assert isinstance(row, Mismatch)
     assert (row.instrument, row.at, row.left_source, row.right_source) == ("BTC-USDT", at, "1m candles", "3m candle")
 
-
-@pytest.mark.parametrize("here", ["binance"], indirect=True)
-async def test_a_bar_that_its_trades_do_not_make_is_found(here: tuple[str, Bench]) -> None:
-    venue, made = here
-    lake, now = open_lake(made.settings), SystemClock().now()
+    if venue == "bybit":
+        return  # its newest page of trades is shorter than a minute: there is nothing to count
     at = altered(lake, "1m", 58)
-    (found,) = counted(lake, venue, (now - DAY, now), now)
-    assert (found.check, found.at, found.field, found.instrument) == ("candles_of_trades", at, "volume", "BTC-USDT")
+    (lost,) = counted(lake, venue, window, now)
+    assert (lost.check, lost.at, lost.field, lost.instrument) == ("candles_of_trades", at, "volume", "BTC-USDT")
 
 
-@pytest.mark.parametrize("here", ["okx"], indirect=True)
-async def test_an_audit_that_selects_rows_is_a_mismatch_of_the_day(here: tuple[str, Bench]) -> None:
-    _, made = here
-    lake = open_lake(made.settings)
-    bars = lake.read("candles").head(1)
-    lake.append("candles", bars)  # the same bar twice
-    report = promises.fn(made.settings)
-    assert report.error is not None
+def test_an_audit_that_selects_rows_is_a_mismatch_of_the_day(tmp_path: Path) -> None:
+    settings = load(None, home=str(tmp_path), realm="emulated")
+    lake = open_lake(settings)
+    lake.append("candles", [candle(T0)])
+    assert promises.fn(settings).error is None
+    lake.append("candles", [candle(T0)])  # the same bar twice
+    assert promises.fn(settings).error is not None
     rows = lake.rows("mismatches")
     assert "candles_unique" in [row.check for row in rows if isinstance(row, Mismatch)]
     assert {row.venue for row in rows if isinstance(row, Mismatch)} == {EVERYWHERE}
