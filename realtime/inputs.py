@@ -49,6 +49,7 @@ class Inputs:
         self.stale = {
             "trades": StalenessRail("trades", config.trades_max_age_us),
             "depth": StalenessRail("depth", config.book_max_age_us),
+            "bbo": StalenessRail("bbo", config.book_max_age_us),
         }
         self.gaps = {name: GapRail(name) for name in STREAMS}
         self.carrier: dict[str, str] = {}
@@ -101,7 +102,8 @@ class Inputs:
         return FINE
 
     def _rails(self, stream: str, now: Micros) -> Iterator[Verdict]:
-        if stream in self.stale:
+        # Best quotes are measured by the book; without one their silence may mean that nothing changed.
+        if stream in self.stale and (stream != "bbo" or self.stale[stream].newest):
             yield self.stale[stream].verdict(now)
         if stream in self.late:
             yield self.late[stream].verdict(now)
@@ -122,6 +124,11 @@ class Inputs:
     def late_by(self, stream: str, age: Micros, now: Micros) -> None:
         """How old, by the venue's clock, the newest event of a stream was when it came."""
         self.late[stream].observe(age + self.vitals.clock.offset_us, now)
+
+    def quoted(self, came: Micros, agrees: bool) -> None:
+        """The best quote came at `came`. A book that shows the same (`agrees`) is as good as another one."""
+        if "depth" in self.carrier:
+            self.stale["bbo"].observe(max(came, self.stale["depth"].newest) if agrees else came)
 
     def judge(self, top: BookTop, last: int | None, now: Micros) -> str:
         """How the book stands beside the last trade (`last` in ticks, None without a recent one).

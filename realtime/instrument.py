@@ -19,7 +19,7 @@ from realtime.publish.derivatives import PERPETUAL, Derivatives
 from realtime.publish.fused import Fused
 from realtime.publish.ladder import Ladder, snapshot_message
 from realtime.publish.orderflow import depth_fields, flow_fields
-from realtime.publish.quotes import Quotes, top_of
+from realtime.publish.quotes import Quotes, agrees, top_of
 from realtime.publish.trades import trade_message
 from realtime.rails.clocks import Vitals
 from warehouse.book import Book
@@ -278,6 +278,7 @@ class Instrument:
             inputs.late_by("depth", self._book_seen.newest - self.book.ts_event, now)
         if quote is not None:
             inputs.late_by("bbo", quote.ts_recv - quote.ts_event, now)
+            inputs.quoted(quote.ts_recv, agrees(quote, top, self.grid))
         self.distrust = inputs.judge(top, last if now - self._trade_came < RECENT else None, now)
 
     def top(self, levels: int) -> BookTop:

@@ -16,9 +16,11 @@ from warehouse.metrics.top import BookTop
 
 
 class Ladder:
-    """Remembers the levels shown last. `shown_at` is the time of the last whole picture, -1 before the first."""
+    """Remembers the levels shown last, and whether they were said to be complete. `shown_at` is the time of the last
+    whole picture, -1 before the first.
+    """
 
-    __slots__ = ("_asks", "_bids", "_levels", "_outlet", "_period", "empty", "shown_at")
+    __slots__ = ("_asks", "_bids", "_levels", "_outlet", "_period", "complete", "empty", "shown_at")
 
     def __init__(self, outlet: Outlet, levels: int, period_us: Micros) -> None:
         self._outlet = outlet
@@ -28,6 +30,7 @@ class Ladder:
         self._asks: dict[int, int] = {}
         self.shown_at: Micros = -1
         self.empty = True
+        self.complete = False
 
     def message(
         self,
@@ -40,11 +43,14 @@ class Ladder:
         now: Micros,
         complete: bool,
     ) -> Message | None:
-        """Changes since the last message, None when there are none. An invalid book is shown once, empty."""
+        """Changes since the last message, None when there are none and it is as complete as it was. An invalid book is
+        shown once, empty.
+        """
         if not top.bid_ticks and not top.ask_ticks:
             if self.empty:
                 return None
             self._bids, self._asks, self.empty, self.shown_at = {}, {}, True, -1
+            self.complete = False
             return self._wrap(Depth(snapshot=True, levels=self._levels, update_id=update_id, bids=[], asks=[]),
                               ts_event, ts_recv, complete=False)  # fmt: skip
         bids = dict(zip(top.bid_ticks[: self._levels], top.bid_lots, strict=False))
@@ -55,12 +61,14 @@ class Ladder:
             self.shown_at = now
         changed_bids, changed_asks = _changes(self._bids, bids, grid), _changes(self._asks, asks, grid)
         self._bids, self._asks, self.empty = bids, asks, False
-        if not whole and not changed_bids and not changed_asks:
+        complete = complete and top.reason is None
+        if not whole and not changed_bids and not changed_asks and complete == self.complete:
             return None
+        self.complete = complete
         depth = Depth(
             snapshot=whole, levels=self._levels, update_id=update_id, bids=changed_bids, asks=changed_asks
         )  # fmt: skip
-        return self._wrap(depth, ts_event, ts_recv, complete=complete and top.reason is None)
+        return self._wrap(depth, ts_event, ts_recv, complete=complete)
 
     def _wrap(self, depth: Depth, ts_event: Micros, ts_recv: Micros, *, complete: bool) -> Message:
         return self._outlet.wrap(
@@ -74,6 +82,7 @@ class Ladder:
             "asks": [list(level) for level in self._asks.items()],
             "shown_at": self.shown_at,
             "empty": self.empty,
+            "complete": self.complete,
         }
 
     def restore(self, state: Mapping[str, object]) -> None:
@@ -82,6 +91,7 @@ class Ladder:
         self._bids = {ticks: lots for ticks, lots in bids}
         self._asks = {ticks: lots for ticks, lots in asks}
         self.shown_at, self.empty = cast("int", state["shown_at"]), bool(state["empty"])
+        self.complete = bool(state.get("complete", True))
 
 
 def snapshot_message(

@@ -30,6 +30,22 @@ def top_of(quote: BestQuote, grid: Grid) -> BookTop:
     return BookTop([bid], [bid_lots], [ask], [ask_lots], reason)
 
 
+def agrees(quote: BestQuote, top: BookTop, grid: Grid) -> bool:
+    """Does a readable book show the same best prices and sizes?"""
+    if top.reason is not None:
+        return False
+    try:
+        found = top_of(quote, grid)
+    except ValueError:
+        return False
+    return (found.bid_ticks, found.bid_lots, found.ask_ticks, found.ask_lots) == (
+        top.bid_ticks[:1],
+        top.bid_lots[:1],
+        top.ask_ticks[:1],
+        top.ask_lots[:1],
+    )
+
+
 def best_fields(fields: Fields, top: BookTop, grid: Grid) -> None:
     """The best prices and what follows from them."""
     missing = top.reason

@@ -1,4 +1,4 @@
-"""A breaker: opens when something takes too long, closes by itself when it has been quick again for a while."""
+"""A breaker: opens when something takes too long, or comes from the future; closes by itself after a while of calm."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from warehouse.clock import SECOND, Micros
 
 
 class LatencyRail:
-    """Degraded from the first age above `open_us` until ages have stayed below `close_us` for `calm_us`.
+    """Degraded from the first age beyond `open_us` until ages have stayed below `close_us` for `calm_us`.
 
     >>> rail = LatencyRail("trades", 2_000_000, 1_000_000, 2_000_000)
     >>> rail.observe(2_500_000, 10_000_000)
@@ -26,12 +26,12 @@ class LatencyRail:
         self.times = 0
 
     def observe(self, age: Micros, now: Micros, /) -> None:
-        """How old the newest event was when it came."""
+        """How old the newest event was when it came; negative: stamped with a time that was still to come."""
         self.age = age
-        if age > self.open_us:
+        if abs(age) > self.open_us:
             self.times += not self.open
             self.open, self.quick_since = True, 0
-        elif age >= self.close_us:
+        elif abs(age) >= self.close_us:
             self.quick_since = 0
         elif self.open:
             self.quick_since = self.quick_since or now
@@ -41,6 +41,8 @@ class LatencyRail:
     def verdict(self, now: Micros, /) -> Verdict:
         if not self.open:
             return FINE
+        if self.age < -self.close_us:
+            return Verdict("degraded", f"{self.stream} early: stamped {-self.age / SECOND:.1f} s ahead of its receipt")
         return Verdict("degraded", f"{self.stream} late: {self.age / SECOND:.1f} s behind the venue")
 
     def state(self) -> list[int]:

@@ -12,6 +12,8 @@ import pytest
 from realtime import ntp
 from realtime.engine import EngineConfig
 from realtime.inputs import Inputs
+from realtime.lab.scenes import Scene
+from realtime.lab.stage import perform
 from realtime.pulse import Pulse
 from realtime.rails.clocks import ClockRail, Health, Vitals
 from realtime.rails.condition import ConditionRail
@@ -37,6 +39,40 @@ def test_a_breaker_opens_at_once_and_closes_when_it_has_been_calm() -> None:
     rail.observe(0, NOW + 5 * SECOND)
     assert rail.verdict(NOW).ok
     assert rail.times == 1
+
+
+def test_what_is_stamped_with_a_time_to_come_is_no_better_than_what_is_late() -> None:
+    rail = LatencyRail("depth", 2 * SECOND, SECOND, 2 * SECOND)
+    rail.observe(-SECOND, NOW)
+    assert rail.verdict(NOW).ok
+    rail.observe(-4 * SECOND, NOW)
+    assert rail.verdict(NOW).reason == "depth early: stamped 4.0 s ahead of its receipt"
+    for after in (1, 2, 3):
+        rail.observe(0, NOW + after * SECOND)
+    assert rail.verdict(NOW + 3 * SECOND).ok
+
+
+def test_best_quotes_that_the_book_has_left_behind_are_stale() -> None:
+    inputs = Inputs(EngineConfig(), Vitals(SECOND, SECOND))
+    inputs.quoted(NOW, agrees=False)
+    assert inputs.verdict("bbo", NOW + 9 * SECOND).ok, "without a book nobody knows whether silence means anything"
+    inputs.carrier["depth"] = "binance.spot"
+    for after in range(1, 5):
+        inputs.stale["depth"].observe(NOW + after * SECOND)
+        inputs.quoted(NOW, agrees=True)
+        assert inputs.verdict("bbo", NOW + after * SECOND).ok, "the book says the same, again and again"
+    inputs.stale["depth"].observe(NOW + 7 * SECOND)
+    inputs.quoted(NOW, agrees=False)
+    assert inputs.verdict("bbo", NOW + 7 * SECOND).reason == "bbo stale: last seen 3.0 s ago"
+
+
+@pytest.mark.parametrize("stream", ["depth", "bbo"])
+def test_a_stream_that_falls_silent_is_said_to_be_incomplete_within_moments(stream: str) -> None:
+    silent = Scene(kind="silent_stream", stream=stream, lasts=5)
+    row = perform(silent, "bybit", "BTC-USDT-PERP", 1, minutes=0.15)
+    assert row.broken == [], row
+    assert row.detected_s is not None
+    assert row.detected_s < 2.5
 
 
 def test_a_condition_is_told_when_it_lasts_and_acted_on_each_time_patience_ends() -> None:
