@@ -463,6 +463,25 @@ def test_an_unreadable_frame_is_a_record_and_nothing_else() -> None:
     assert remembered(one.session) == before
 
 
+@pytest.mark.parametrize(("market_name", "rules"), [("spot", SPOT), ("perp", PERP)])
+def test_the_executions_of_a_frame_that_cannot_be_read_are_asked_for(market_name: str, rules: Rules) -> None:
+    one = client(market_name, "publicTrade")
+    first, missed, live = (one.market.trade(rules, count) for count in (5, 2, 3))
+    one.happen(*first)
+    one.take()
+    for record in missed:
+        one.hear(*(frame[: len(frame) // 2] for frame in one.side.event(record, one.market.at)))
+    assert [gap.state for gap in gaps(one.records, "trades")] == ["open"]
+    one.happen(*live)
+    one.pass_time(SECOND)
+    records = one.take()
+    assert [trade.trade_id for trade in trades(records)] == ids([*missed, *live], rules)
+    assert [(gap.state, gap.cause) for gap in gaps(records, "trades")] == [
+        ("open", "undecodable"),
+        ("repaired", "undecodable"),
+    ]
+
+
 @pytest.mark.parametrize("market_name", ["spot", "perp"])
 def test_a_session_restored_at_any_moment_goes_on_alike(market_name: str) -> None:
     rules = SPOT if market_name == "spot" else PERP

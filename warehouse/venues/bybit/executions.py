@@ -85,6 +85,14 @@ class Executions:
         self.answered = hold
         return rows
 
+    def missed(self, now: Micros, cause: str) -> list[Output]:
+        """Something came that could not be read: a hole opens there, and the page is wanted as after a reconnect."""
+        rows = self._open(now, cause)
+        if rows and not self.joining:
+            self.held, self.answered = {}, True
+            self.joining, self.waiting, self.attempts, self.due = True, False, 0, now + SECOND // 4
+        return rows
+
     def acknowledged(self, now: Micros) -> None:
         """The subscription stands: ask when the first execution comes, or when it stays quiet."""
         if self.joining and not self.waiting and not self.due:

@@ -184,7 +184,7 @@ class BybitSession:
                 try:
                     return handler(frame, ts_recv)
                 except UNREADABLE as error:
-                    return (self._undecodable(str(error), frame, ts_recv, self._instrument[topic]),)
+                    return self._unread(topic, str(error), frame, ts_recv)
         return self._control(frame, ts_recv)
 
     def answer(self, fetch: Fetch, status: int, body: bytes, ts_recv: Micros, /) -> Sequence[Output]:
@@ -261,7 +261,7 @@ class BybitSession:
             try:
                 return handler(frame, now)
             except UNREADABLE as error:
-                return (self._undecodable(str(error), frame, now, self._instrument[topic]),)
+                return self._unread(topic, str(error), frame, now)
         if control.op == "subscribe" and control.success is not None:
             return self._acknowledged(control.req_id, control.success, control.ret_msg, now)
         if control.success is False:
@@ -269,6 +269,12 @@ class BybitSession:
         if control.op in ("ping", "pong", "unsubscribe"):
             return ()
         return (self._undecodable("neither a topic nor a known operation", frame, now),)
+
+    def _unread(self, topic: bytes, why: str, frame: bytes, now: Micros) -> Sequence[Output]:
+        """A frame of a topic that cannot be read: the executions in it are asked for, where somebody answers."""
+        told = self._undecodable(why, frame, now, self._instrument[topic])
+        executions = self._executions.get(topic.decode())
+        return (told,) if executions is None or not self._ticking else (told, *executions.missed(now, "undecodable"))
 
     def _acknowledged(self, req_id: str, success: bool, words: str, now: Micros) -> Sequence[Output]:
         request = self._subscriptions.acknowledged(req_id)
