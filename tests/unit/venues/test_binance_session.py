@@ -223,9 +223,27 @@ def test_ids_the_venue_no_longer_serves_are_unrecoverable_with_the_reason() -> N
     wire.publish(trade(SPOT, 1, START))
     wire.publish(trade(SPOT, 8, START))
     wire.answer()
+    for _ in range(2):
+        assert ids(wire) == [1], "a page may lack something by mistake"
+        wire.wait(3 * SECOND)
+        wire.answer()
     last = [r for r in wire.records if isinstance(r, SequenceGap)][-1]
     assert (last.state, last.reason) == ("unrecoverable", "the venue serves no trades 2..4")
     assert ids(wire) == [1, 8]
+
+
+def test_a_page_that_lacks_trades_is_asked_for_again() -> None:
+    wire = open_wire()
+    chain = [trade(SPOT, n, START + n) for n in range(10)]
+    wire.market.all_trades[SPOT.instrument] = [*chain[:3], *chain[5:]]
+    wire.publish(chain[1])
+    wire.publish(chain[8])
+    wire.answer()
+    wire.market.all_trades[SPOT.instrument] = chain
+    wire.wait()
+    wire.answer()
+    assert ids(wire) == list(range(1, 9))
+    assert [state for state, _, _ in gaps(wire, "trades")] == ["open", "repaired"]
 
 
 def test_a_hole_too_long_to_repair_beside_the_stream_is_left_to_the_backfill() -> None:

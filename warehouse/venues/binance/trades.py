@@ -27,6 +27,9 @@ WEIGHT_MAX = 1000
 """A hole that would cost more pages or more weight than this is left to the backfill."""
 
 ATTEMPTS_MAX = 8
+LACKING_MAX = 2
+"""A page that lacks what was asked for is asked for so often again: live trades wait meanwhile."""
+
 PATIENCE = 30 * SECOND
 """No answer at all for this long counts as a failed attempt."""
 
@@ -124,7 +127,9 @@ class TradeChain:
             if number < hole.cursor or number > hole.last:
                 continue
             if number > hole.cursor:
-                return [*out, *self._give_up(f"the venue serves no trades {hole.cursor}..{number - 1}", ts_recv)]
+                why = f"the venue serves no trades {hole.cursor}..{number - 1}"
+                again = hole.attempts < LACKING_MAX
+                return [*out, *(self._later(hole, ts_recv, why) if again else self._give_up(why, ts_recv))]
             hole.cursor += 1
             self._next = hole.cursor
             record = row if isinstance(row, Trade) else self._blank(row, ts_recv)
