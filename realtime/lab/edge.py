@@ -171,6 +171,7 @@ class Edge:
         self.accept = accept
         self.far: Far
         self.lines: dict[int, Line] = {}
+        self.all_up_at: Micros = 0
         self._named: dict[str, Line] = {}
         self._waiting: deque[tuple[Fetch, Callable[[int, bytes], None]]] = deque()
         self._free = SLOTS
@@ -181,10 +182,10 @@ class Edge:
         self._named[name] = Line(name, base, path, self)
         self._named[name].dial()
 
-    @property
-    def all_up(self) -> bool:
-        """Every connection stands."""
-        return all(line.link is not None for line in self._named.values())
+    def look(self) -> None:
+        """Note whether every connection stands now: `all_up_at`."""
+        if all(line.link is not None for line in self._named.values()):
+            self.all_up_at = self.time.clock.now()
 
     def carry(self, link: Link, out: bytes | Close | Abort) -> None:
         """The venue says something on a connection, or ends it; in order."""

@@ -27,7 +27,8 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     `provoked`: what makes us meet it; `cut` resets every connection just before, `hole` loses some trades, `book` some
     updates of the book. `by`: the first word of what must be noticed (empty: anything that says that not all is well).
     `harmless`, `unrepaired` and `loses` say in words why nothing need be noticed, why it does not end, and why trades
-    may be lost; empty: it must, it does, they may not. `at_once`: it acts from its first moment.
+    may be lost; empty: it must, it does, they may not. `at_venue` adds to these at single venues. `at_once`: it acts
+    from its first moment.
     """
 
     kind: str
@@ -35,19 +36,25 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 30.0
     provoked: str = ""
     by: str = ""
-    at: float | None = None
+    begins: float | None = None
     count: int | None = None
     amount: float | None = None
     lasts: float | None = None
     harmless: str = ""
     unrepaired: str = ""
     loses: str = ""
+    at_venue: dict[str, dict[str, str]] = {}
     at_once: bool = False
 
     @property
     def name(self) -> str:
         """`dropped trades`"""
         return f"{self.kind} {self.stream}".strip()
+
+    def at(self, venue: str) -> Scene:
+        """The scene as it is at one venue."""
+        told = self.at_venue.get(venue)
+        return msgspec.structs.replace(self, at_venue={}, **told) if told else self
 
     def possible(self, venue: str) -> bool:
         """Can it happen there?"""
@@ -64,7 +71,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
 
     def reason(self, venue: str, instrument: str) -> str:
         """What there is to say of the promise, in words."""
-        told = [self.harmless, self.unrepaired, self.loses]
+        told = list(dict.fromkeys([self.harmless, self.unrepaired, self.loses]))
         if (venue, instrument.endswith("-PERP")) == ("bybit", False) and not self.loses:
             told.append(NEWEST)
         if self.stream == "trades" and self.may_disorder(venue):
@@ -86,7 +93,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
             "never met": met,
             "not detected": detected_s is not None or bool(self.harmless),
             "not repaired": repaired_s is not None or bool(self.unrepaired),
-            "lost without a gap row": not unsaid,
+            "lost without a gap row": not unsaid or self.loses == _UNNUMBERED,
             "doubled": not doubled,
             "wrong as complete": not wrong_ms,
             "not alive": alive,
@@ -100,8 +107,28 @@ _SUPERSEDED = "without numbers of its own, and superseded by the next one"
 _OWN_BARS = "bars are made of trades here; the venue's only correct them"
 _ORDERED = "within one connection the venue's numbers show it, or the same record comes out again"
 
+_UNNUMBERED = (
+    "trades of this venue have no numbers that follow each other: one that gets lost on a living connection cannot be"
+    " known by them; only the venue's closed bar differs then, and the history that is loaded later has it"
+)
+_BYBIT = {"bybit": {"harmless": _UNNUMBERED, "loses": _UNNUMBERED}}
+_RESET = "the venue says itself that its numbers begin anew (`seqId` below `prevSeqId`); the book goes on"
+_FOREVER = "refused in words that mean for ever: the hole is a gap row `unrecoverable` at once"
+
+
+_OLD_RULES = "prices off the old tick cannot be read until the new rules are here, some seconds later"
+
+
+def _rest(kind: str, stream: str) -> dict[str, dict[str, str]]:
+    """Bybit asks for trades after a reconnect alone; Binance takes a refusal of a country for its last word."""
+    if stream != "trades":
+        return {}
+    found = {"bybit": {"provoked": "cut"}}
+    return found | {"binance": {"loses": _FOREVER}} if kind == "geo_blocked" else found
+
+
 SCENES: tuple[Scene, ...] = (
-    Scene(kind="dropped", stream="trades"),
+    Scene(kind="dropped", stream="trades", at_venue=_BYBIT),
     Scene(kind="dropped", stream="depth"),
     Scene(kind="dropped", stream="bbo", harmless=_SUPERSEDED),
     Scene(kind="dropped", stream="candles", seconds=70, harmless=_OWN_BARS),
@@ -122,13 +149,13 @@ SCENES: tuple[Scene, ...] = (
     Scene(kind="garbage", stream="depth", harmless="some of it is valid JSON that says nothing; the rest is counted"),
     Scene(kind="oversized", stream="trades", amount=33, by="disconnected"),
     Scene(kind="oversized", stream="depth", amount=33, by="disconnected"),
-    Scene(kind="silent_stream", stream="trades", lasts=75, seconds=150),
+    Scene(kind="silent_stream", stream="trades", lasts=75, seconds=150, at_venue=_BYBIT),
     Scene(kind="silent_stream", stream="depth", seconds=40),
     Scene(kind="silent_stream", stream="bbo", lasts=12, seconds=45),
-    Scene(kind="silent_connection", seconds=60),
+    Scene(kind="silent_connection", seconds=60, at_venue=_BYBIT),
     Scene(kind="silent_connection", lasts=60, seconds=120),
     Scene(kind="sequence_gap", stream="depth"),
-    Scene(kind="sequence_reset", stream="depth"),
+    Scene(kind="sequence_reset", stream="depth", at_venue={"okx": {"harmless": _RESET}}),
     Scene(kind="equal_ids", stream="depth", harmless="this is how OKX says that a book is quiet"),
     Scene(kind="old_snapshot", stream="depth", seconds=45),
     Scene(kind="stale_snapshot", stream="depth", seconds=45),
@@ -137,26 +164,26 @@ SCENES: tuple[Scene, ...] = (
     Scene(kind="day_cut", by="disconnected"),
     Scene(kind="shutdown_notice", seconds=40),
     Scene(kind="half_open", count=4, provoked="cut", seconds=120),
-    Scene(kind="refused_handshake", count=4, provoked="cut", by="disconnected", seconds=60),
+    Scene(kind="refused_handshake", count=4, provoked="cut", seconds=60),
     Scene(kind="ignored_subscription", stream="trades", provoked="cut", seconds=75),
     Scene(kind="ignored_subscription", stream="depth", provoked="cut", seconds=75),
     Scene(kind="rejected_subscription", stream="trades", provoked="cut", seconds=75),
     Scene(kind="rejected_subscription", stream="depth", provoked="cut", seconds=75),
     Scene(kind="silent_acknowledgement", stream="trades", provoked="cut", seconds=150),
-    Scene(kind="silent_acknowledgement", stream="depth", provoked="cut", seconds=60),
+    Scene(kind="silent_acknowledgement", stream="depth", provoked="cut", seconds=130),
     *(
-        Scene(kind=kind, stream=stream, provoked=provoked, seconds=60)
+        Scene(kind=kind, stream=stream, provoked=provoked, seconds=60, at_venue=_rest(kind, stream))
         for kind in REST
         for stream, provoked in (("trades", "hole"), ("depth", "book"))
         if (kind, stream) not in (("empty_page", "depth"), ("holed_page", "depth"))
     ),
-    Scene(kind="skewed_clock", at=0, at_once=True, by="rail", unrepaired="a clock that is off for good stays off"),
+    Scene(kind="skewed_clock", begins=0, at_once=True, by="rail", unrepaired="a clock that is off for good stays off"),
     Scene(kind="stepping_clock", amount=-4, at_once=True, seconds=60),
     Scene(kind="stepping_clock", amount=4, at_once=True, seconds=60),
     Scene(kind="maintenance", seconds=75),
     Scene(kind="burst", at_once=True, seconds=40, harmless="nothing is wrong, there is only more of it"),
     Scene(kind="delisted", at_once=True, seconds=60, by="status", unrepaired="the market has ended"),
-    Scene(kind="tick_changed", at_once=True, seconds=60),
+    Scene(kind="tick_changed", at_once=True, seconds=60, loses=_OLD_RULES),
 )
 """All scenes, in the order of the table."""
 
@@ -172,7 +199,7 @@ def faults_of(scene: Scene, venue: str, instrument: str, at: float) -> list[Faul
         instrument=instrument if kind.of_instrument or scene.stream else None,
         stream=None if rest or not scene.stream else scene.stream,
         path=PATHS[venue, scene.stream] if rest else None,
-        at=at if scene.at is None else scene.at,
+        at=at if scene.begins is None else scene.begins,
         count=scene.count,
         amount=scene.amount,
         seconds=scene.lasts,

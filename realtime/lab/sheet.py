@@ -17,7 +17,7 @@ LEGEND = """\
 Times in seconds of market time since the fault first did something. `trades lost` were published by nobody here; those
 in brackets stand in no gap row either. `ms wrong as complete` is how long a subscriber of `depth`, `bbo` and
 `book_snapshot` was shown as complete what had not been true for longer than the engine tolerates (2.3 s). `alive`: the
-engine raised nothing and every connection stands at the end. A dash means never. **Bold** is a promise not kept.
+engine raised nothing and every connection stood lately. A dash means never. **Bold** is a promise not kept.
 """
 
 

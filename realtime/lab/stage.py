@@ -42,6 +42,9 @@ WARM_S = 8.0
 SETTLED: Micros = 5 * SECOND
 """Trades of the last moments may still be under way."""
 
+DIALLING: Micros = 40 * SECOND
+"""A connection may be down for so long at the end: the longest pause, and a handshake."""
+
 CALM: Micros = 2 * SECOND
 """Repaired is what stays so until the end, for this long at least."""
 
@@ -54,7 +57,7 @@ class Row(msgspec.Struct, kw_only=True):
 
     `lost` trades were never published, `unsaid` of them lie in no gap row that says so. `wrong_ms` is how long a
     subscriber was shown something as complete that had not been true for longer than is tolerated. `alive`: the engine
-    did not raise, and all connections stand at the end. `broken` names each promise that was not kept.
+    did not raise, and all connections stood lately. `broken` names each promise that was not kept.
     """
 
     fault: str
@@ -132,6 +135,7 @@ class Stage:
             now = self.clock.now()
             self.far.turn()
             self.time.turn()
+            self.edge.look()
             ticked = self._ticked + TICK <= now
             if ticked:
                 self._ticked += TICK
@@ -169,10 +173,12 @@ def planned(seeds: Sequence[int], venues: Sequence[str]) -> list[Planned]:
 
 def perform(scene: Scene, venue: str, instrument: str, seed: int, minutes: float | None = None) -> Row:
     """One scene from its first second to its row. The same arguments give the same row."""
+    scene = scene.at(venue)
     faults = faults_of(scene, venue, instrument, WARM_S)
     stage = Stage(venue, instrument, faults, seed)
     error = ""
     met: Micros | None = None
+    known: list[str] = []
     end = T0 + int((WARM_S + (scene.seconds if minutes is None else minutes * 60)) * SECOND)
     while stage.clock.now() < end and not error:
         try:
@@ -182,7 +188,8 @@ def perform(scene: Scene, venue: str, instrument: str, seed: int, minutes: float
         entry = stage.log.entries.get("fault")
         if met is None and entry is not None and _acts(scene, entry):
             met = stage.clock.now() - TICK
-    return _row(scene, venue, seed, stage, met, error)
+            known = stage.witness.missing if scene.provoked else []
+    return _row(scene, venue, seed, stage, met, known, error)
 
 
 def _acts(scene: Scene, entry: Injected) -> bool:
@@ -190,9 +197,11 @@ def _acts(scene: Scene, entry: Injected) -> bool:
     return scene.at_once or bool(entry.hidden or entry.touched or entry.connections)
 
 
-def _row(scene: Scene, venue: str, seed: int, stage: Stage, met: Micros | None, error: str) -> Row:
+def _row(scene: Scene, venue: str, seed: int, stage: Stage, met: Micros | None, known: list[str], error: str) -> Row:
     witness, now = stage.witness, stage.clock.now()
     since = T0 if met is None else met
+    if known:  # what provoked it has been noticed already
+        witness.signals.insert(0, Signal(since, "already", known[0]))
     signal = next((one for one in witness.signals if one.at >= since and _names(scene, one)), None)
     calm = witness.calm_since
     repaired = max(calm, since if signal is None else signal.at) if calm is not None and now - calm >= CALM else None
@@ -211,7 +220,7 @@ def _row(scene: Scene, venue: str, seed: int, stage: Stage, met: Micros | None, 
         doubled=doubled,
         disordered=disordered,
         wrong_ms=sum(witness.wrong_us.values()) // 1000,
-        alive=not error and stage.edge.all_up,
+        alive=not error and now - stage.edge.all_up_at < DIALLING,
         error=error,
         left=witness.missing,
         reason=scene.reason(venue, witness.instrument),
