@@ -50,10 +50,10 @@ async def storm(
     Without blows there are `P9_KILLS` random ones, 20 by default. Without `history` no flow runs, so no seam is joined.
     """
     truth = home / "truth.jsonl"
-    options = Options(seed=seed, venues=tuple(venues), lookback_us=MINUTE, rate=rate, truth=truth)
+    options = Options(seed=seed, venues=tuple(venues), lookback_us=10 * MINUTE, rate=rate, truth=truth)
     overrides = {
         "instruments": list(instruments), "recorder": {"commit_s": 1.0}, "journal": {"rotate_mb": 1},
-        "trades_lookback_minutes": 1,
+        "trades_lookback_minutes": 10,
     }  # fmt: skip
     async with bench(home, options, **overrides) as small:
         one = Storm(small)
