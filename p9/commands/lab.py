@@ -48,9 +48,9 @@ def run(
         row = stage.perform(one.scene, one.venue, one.instrument, one.seed, minutes)
         rows.append(row)
         fault, venue, instrument, seed, detected, repaired, lost, doubled, wrong, alive, words = sheet.cells(row)
-        mark = "FAIL" if row.broken else "ok"
+        mark = "FAIL" if row.broken else "limit" if row.limit else "ok"
         click.echo(
-            f"{mark:4} {fault:29} {venue:7} {instrument:13} {seed:>3}  detected {detected:>7}  repaired {repaired:>7}"
+            f"{mark:5} {fault:29} {venue:7} {instrument:13} {seed:>3}  detected {detected:>7}  repaired {repaired:>7}"
             f"  lost {lost:>7}  doubled {doubled}  wrong {wrong:>5} ms  alive {alive:3}  {words}"
         )
     click.echo(sheet.summary(rows))

@@ -27,7 +27,8 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     `provoked`: what makes us meet it; `cut` resets every connection just before, `hole` loses some trades, `book` some
     updates of the book. `by`: the first word of what must be noticed (empty: anything that says that not all is well).
     `harmless`, `unrepaired` and `loses` say in words why nothing need be noticed, why it does not end, and why trades
-    may be lost; empty: it must, it does, they may not. `at_venue` adds to these at single venues. `at_once`: it acts
+    may be lost; empty: it must, it does, they may not. `unknowable` says why trades may be lost without anybody here
+    knowing it: a limit, which the table shows as such. `at_venue` adds to these at single venues. `at_once`: it acts
     from its first moment.
     """
 
@@ -43,6 +44,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     harmless: str = ""
     unrepaired: str = ""
     loses: str = ""
+    unknowable: str = ""
     at_venue: dict[str, dict[str, str]] = {}
     at_once: bool = False
 
@@ -63,7 +65,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
 
     def may_lose(self, venue: str, instrument: str) -> bool:
         """May trades be lost, if a gap row says so?"""
-        return bool(self.loses) or (venue, instrument.endswith("-PERP")) == ("bybit", False)
+        return bool(self.loses or self.unknowable) or (venue, instrument.endswith("-PERP")) == ("bybit", False)
 
     def may_disorder(self, venue: str) -> bool:
         """May trades come out in another order than they happened in?"""
@@ -71,7 +73,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
 
     def reason(self, venue: str, instrument: str) -> str:
         """What there is to say of the promise, in words."""
-        told = list(dict.fromkeys([self.harmless, self.unrepaired, self.loses]))
+        told = [self.harmless, self.unrepaired, self.loses, self.unknowable]
         if (venue, instrument.endswith("-PERP")) == ("bybit", False) and not self.loses:
             told.append(NEWEST)
         if self.stream == "trades" and self.may_disorder(venue):
@@ -91,9 +93,9 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
         """Which promises were not kept."""
         held = {
             "never met": met,
-            "not detected": detected_s is not None or bool(self.harmless),
+            "not detected": detected_s is not None or bool(self.harmless or self.unknowable),
             "not repaired": repaired_s is not None or bool(self.unrepaired),
-            "lost without a gap row": not unsaid or self.loses == _UNNUMBERED,
+            "lost without a gap row": not unsaid or bool(self.unknowable),
             "doubled": not doubled,
             "wrong as complete": not wrong_ms,
             "not alive": alive,
@@ -111,11 +113,9 @@ _UNNUMBERED = (
     "trades of this venue have no numbers that follow each other: one that gets lost on a living connection cannot be"
     " known by them; only the venue's closed bar differs then, and the history that is loaded later has it"
 )
-_BYBIT = {"bybit": {"harmless": _UNNUMBERED, "loses": _UNNUMBERED}}
+_BYBIT = {"bybit": {"unknowable": _UNNUMBERED}}
 _RESET = "the venue says itself that its numbers begin anew (`seqId` below `prevSeqId`); the book goes on"
 _FOREVER = "refused in words that mean for ever: the hole is a gap row `unrecoverable` at once"
-
-
 _OLD_RULES = "prices off the old tick cannot be read until the new rules are here, some seconds later"
 
 

@@ -17,7 +17,8 @@ LEGEND = """\
 Times in seconds of market time since the fault first did something. `trades lost` were published by nobody here; those
 in brackets stand in no gap row either. `ms wrong as complete` is how long a subscriber of `depth`, `bbo` and
 `book_snapshot` was shown as complete what had not been true for longer than the engine tolerates (2.3 s). `alive`: the
-engine raised nothing and every connection stood lately. A dash means never. **Bold** is a promise not kept.
+engine raised nothing and every connection stood lately. A dash means never. **Bold** is a promise not kept; *known
+limit* is a loss that the venue gives us no means to know of.
 """
 
 
@@ -29,6 +30,7 @@ def cells(row: Row) -> tuple[str, ...]:
     """One row in words."""
     lost = f"{row.lost} ({row.unsaid})" if row.unsaid else str(row.lost)
     told = [f"**{', '.join(row.broken)}**"] if row.broken else []
+    told += ["*known limit*"] if row.limit else []
     told += [words for words in (row.error, row.by, row.reason) if words]
     return (
         row.fault,
@@ -46,10 +48,11 @@ def cells(row: Row) -> tuple[str, ...]:
 
 
 def summary(rows: Sequence[Row]) -> str:
-    """`167 faults: all promises kept` or what was not."""
+    """`168 faults: all promises kept, 4 within known limits` or what was not kept."""
     broken = [row for row in rows if row.broken]
     if not broken:
-        return f"{len(rows)} faults: all promises kept"
+        limits = sum(row.limit for row in rows)
+        return f"{len(rows)} faults: all promises kept" + (f", {limits} within known limits" if limits else "")
     names = dict.fromkeys(words for row in broken for words in row.broken)
     counts = (f"{words} {sum(words in row.broken for row in broken)}" for words in names)
     return f"{len(rows)} faults: {len(broken)} with broken promises ({', '.join(counts)})"

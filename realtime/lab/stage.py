@@ -57,7 +57,8 @@ class Row(msgspec.Struct, kw_only=True):
 
     `lost` trades were never published, `unsaid` of them lie in no gap row that says so. `wrong_ms` is how long a
     subscriber was shown something as complete that had not been true for longer than is tolerated. `alive`: the engine
-    did not raise, and all connections stood lately. `broken` names each promise that was not kept.
+    did not raise, and all connections stood lately. `broken` names each promise that was not kept. `limit`:
+    trades were lost that nobody here could know of.
     """
 
     fault: str
@@ -78,6 +79,7 @@ class Row(msgspec.Struct, kw_only=True):
     left: list[str] = []
     reason: str = ""
     broken: list[str] = []
+    limit: bool = False
 
 
 @lru_cache(maxsize=2)
@@ -224,6 +226,7 @@ def _row(scene: Scene, venue: str, seed: int, stage: Stage, met: Micros | None, 
         error=error,
         left=witness.missing,
         reason=scene.reason(venue, witness.instrument),
+        limit=bool(scene.unknowable and unsaid),
     )
     row.broken = scene.broken(row.met, row.detected_s, row.repaired_s, row.unsaid, row.doubled, row.wrong_ms, row.alive)
     if row.disordered and not scene.may_disorder(venue):

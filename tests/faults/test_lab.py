@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from p9.main import cli
 from realtime.emulator.faults.kinds import KINDS
+from realtime.lab import sheet
 from realtime.lab.scenes import SCENES, Scene
 from realtime.lab.stage import Stage, compared, perform, planned
 from warehouse.clock import SECOND
@@ -74,6 +75,18 @@ def test_an_engine_that_raises_is_a_broken_promise(monkeypatch: pytest.MonkeyPat
     assert not row.alive
     assert "not alive" in row.broken
     assert "broken for this test" in row.error
+    asked = ["lab", "run", "--kind", "sequence_gap", "--venue", "binance", "--minutes", "0.05"]
+    done = CliRunner().invoke(cli, asked)
+    assert done.exit_code == 1
+    assert "FAIL" in done.output
+
+
+def test_what_nobody_can_know_is_shown_as_a_limit_and_not_as_kept() -> None:
+    row = perform(scene("dropped trades"), "bybit", PERP, 1, minutes=0.2)
+    assert row.limit
+    assert row.unsaid == row.lost == 3
+    assert sheet.summary([row]) == "1 faults: all promises kept, 1 within known limits"
+    assert "*known limit*" in sheet.markdown([row])
 
 
 def test_the_command_prints_the_table_and_ends_with_what_it_says(tmp_path: Path) -> None:
