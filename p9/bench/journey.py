@@ -40,6 +40,9 @@ LEAD_S = 8.0
 
 STEP = 1.25
 STEP_S = 1.0
+NARROW = 2
+"""Steps between the largest rate that went well and the smallest that did not."""
+
 LATE_S = 0.02
 """Later than this at the end of a step, as a median, is a queue that grows."""
 
@@ -226,15 +229,24 @@ def _await_ready(settings: Settings, folder: Path, clock: SystemClock, starts: i
 
 def run(rate: float, seconds: float, say: Callable[[str], None]) -> Journey:
     """Measure at `rate` frames a second for `seconds`, then look for the largest rate at which no queue grows."""
-    rates = [rate * STEP**power for power in range(3, 12)]
-    with stage(int(2 * rate + rate * seconds + sum(rates) * STEP_S), say) as set_up:
+    rates = [rate * STEP**power for power in range(3, 10)]
+    with stage(int(2 * rate + rate * seconds + (sum(rates) + NARROW * rates[-1]) * STEP_S), say) as set_up:
         set_up.step(rate / 5, 2.0)
         set_up.step(rate, 1.0)
         steady = set_up.step(rate, seconds)
         search: list[Step] = []
-        for higher in rates:
-            search.append(set_up.step(higher, STEP_S))
-            say(f"{higher:,.0f} frames/s: {search[-1].percentile(0.5):.1f} ms")
-            if not search[-1].keeps_up:
+
+        def keeps_up(wanted: float) -> bool:
+            search.append(set_up.step(wanted, STEP_S))
+            say(f"{wanted:,.0f} frames/s: {search[-1].percentile(0.5):.1f} ms")
+            return search[-1].keeps_up
+
+        good = rate
+        for bad in rates:
+            if not keeps_up(bad):
                 break
+            good = bad
+        for _ in range(NARROW if good < bad else 0):
+            middle = (good * bad) ** 0.5
+            good, bad = (middle, bad) if keeps_up(middle) else (good, middle)
     return Journey(steady, search)

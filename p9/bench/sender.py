@@ -71,7 +71,7 @@ class Sender:
         self._at = 0
         self._writers: dict[str, asyncio.StreamWriter] = {}
         for entry in self.market.entries:
-            if entry.kind == Kind.FRAME and kind_of(entry.payload):
+            if entry.kind == Kind.FRAME and entry.payload.startswith(b'{"stream":'):
                 self.frames.append((entry.source, framed(entry.payload), _trade(entry.payload)))
             elif entry.kind == Kind.CONTEXT:
                 self.contexts[entry.source] = entry.payload
@@ -143,6 +143,8 @@ class Sender:
             now = monotonic()
             trades += [(*trade, now) for _, _, trade in self.frames[at:due] if trade is not None]
             for name, frames in parts.items():
+                if self._writers[name].transport.is_closing():
+                    raise ConnectionError(f"the worker hung up on {name}")
                 self._writers[name].write(b"".join(frames))
             at = due
         self._at = last
