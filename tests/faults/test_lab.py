@@ -97,3 +97,12 @@ def test_the_command_prints_the_table_and_ends_with_what_it_says(tmp_path: Path)
     assert "| equal_ids depth | okx |" in out.read_text()
     assert run.invoke(cli, ["lab", "run", "--kind", "day_cut", "--venue", "okx"]).exit_code == 2
     assert "half_open" in run.invoke(cli, ["lab", "list"]).output
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("venue", VENUES)
+def test_every_fault_at_a_venue(venue: str) -> None:
+    rows = [perform(one.scene, one.venue, one.instrument, one.seed) for one in planned([4], [venue])]
+    assert [row for row in rows if row.broken] == []
+    assert any(row.lost == 0 and row.by.startswith("gap trades") for row in rows)
