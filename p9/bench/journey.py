@@ -104,12 +104,13 @@ class Child:
         self._pipe.send(order)
 
     def hear(self, kind: type[T], seconds: float) -> T:
-        """The next answer. Raises ConfigError when none comes, or the process has died."""
+        """The next answer. Raises ConfigError when it is a complaint, when none comes, or when the process has died."""
         try:
             if self._pipe.poll(seconds):
                 answer = self._pipe.recv()
-                assert isinstance(answer, kind)
-                return answer
+                if isinstance(answer, kind):
+                    return answer
+                raise ConfigError(f"the benchmark cannot go on: {answer}")
         except EOFError:
             pass
         raise ConfigError(f"a process of the benchmark did not answer within {seconds:g} s")

@@ -202,5 +202,8 @@ async def _main(pipe: Connection, count: int) -> None:
     while (order := await asyncio.to_thread(pipe.recv)) is not None:
         if isinstance(order, int):
             sender.clock = SystemClock(order)
-        else:
+            continue
+        try:
             pipe.send(await sender.send(*order))
+        except ConnectionError as error:
+            pipe.send(str(error))

@@ -108,7 +108,7 @@ def test_frames_on_the_wire_state_their_length() -> None:
 
 @pytest.mark.slow
 def test_every_trade_travels_from_the_wire_to_the_subscriber() -> None:
-    found = journey.run(200.0, 1.0, lambda words: None)
+    found = journey.run(2000.0, 1.0, lambda words: None)
     for one in (found.steady, *found.search):
         assert not one.lost
         assert one.ms
