@@ -25,11 +25,11 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     """One fault of `kind`, about `stream` where the kind is about one, followed for `seconds`.
 
     `provoked`: what makes us meet it; `cut` resets every connection just before, `hole` loses some trades, `book` some
-    updates of the book. `by`: the first word of what must be noticed (empty: anything that says that not all is well).
-    `harmless`, `unrepaired` and `loses` say in words why nothing need be noticed, why it does not end, and why trades
-    may be lost; empty: it must, it does, they may not. `unknowable` says why trades may be lost without anybody here
-    knowing it: a limit, which the table shows as such. `at_venue` adds to these at single venues. `at_once`: it acts
-    from its first moment.
+    updates of the book. `by`: the first word of what must be noticed (empty: anything that says that not all is well),
+    `says` what its words must hold. `harmless`, `unrepaired` and `loses` say in words why nothing need be noticed, why
+    it does not end, and why trades may be lost; empty: it must, it does, they may not. `unknowable` says why trades may
+    be lost without anybody here knowing it: a limit, which the table shows as such. `at_venue` adds to these at single
+    venues. `at_once`: it acts from its first moment.
     """
 
     kind: str
@@ -37,6 +37,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 30.0
     provoked: str = ""
     by: str = ""
+    says: str = ""
     begins: float | None = None
     count: int | None = None
     amount: float | None = None
@@ -177,7 +178,14 @@ SCENES: tuple[Scene, ...] = (
         for stream, provoked in (("trades", "hole"), ("depth", "book"))
         if (kind, stream) not in (("empty_page", "depth"), ("holed_page", "depth"))
     ),
-    Scene(kind="skewed_clock", begins=0, at_once=True, by="rail", unrepaired="a clock that is off for good stays off"),
+    Scene(
+        kind="skewed_clock",
+        begins=0,
+        at_once=True,
+        by="rail",
+        says="our clock is",
+        unrepaired="a clock that is off for good stays off",
+    ),
     Scene(kind="stepping_clock", amount=-4, at_once=True, seconds=60),
     Scene(kind="stepping_clock", amount=4, at_once=True, seconds=60),
     Scene(kind="maintenance", seconds=75),

@@ -237,7 +237,7 @@ def _row(scene: Scene, venue: str, seed: int, stage: Stage, met: Micros | None, 
 
 
 def _names(scene: Scene, signal: Signal) -> bool:
-    return not scene.by or signal.what.startswith(scene.by)
+    return (not scene.by or signal.what.startswith(scene.by)) and scene.says in signal.words
 
 
 def compared(stage: Stage) -> tuple[list[str], list[str], int, int]:

@@ -141,7 +141,7 @@ class Witness:
         rails = one.inputs.complaints(STREAMS, now)
         stretch = [words.partition(":")[0].partition(" for ")[0] for words in rails]
         if rails and stretch != self._rails:
-            self._signal("rail", rails[0])
+            self._signal("rail", "; ".join(rails))
         self._rails = stretch
         found = list(rails)
         if not one.book.valid:
