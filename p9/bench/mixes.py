@@ -27,12 +27,8 @@ from warehouse.venues.base import TODAY, EmulatedConnection, Fetch, Output, Send
 
 START: Micros = 1_795_000_020 * SECOND
 GRID: Micros = 100_000
-LEAST, MOST = 900, 1000
-"""Levels a side, as in the venue's snapshots."""
-
-GROWTH = 6000
-"""Events in which a book grows to its levels, before anybody looks."""
-
+GROWTH = 6
+"""Events a level in which a book grows to its size, before anybody looks."""
 
 BARS = 200
 """Closed candles of each timeframe behind the context document, so that no metric lacks its history."""
@@ -40,7 +36,8 @@ BARS = 200
 
 class Mix(msgspec.Struct, frozen=True):
     """A market by its pace: `events` a second and instrument, of which `share` are market orders, a book update each
-    `flush` microseconds, and `whole` the share of cancellations that take all of a level.
+    `flush` microseconds, and `whole` the share of cancellations that take all of a level. `levels` has each side of a
+    book: 1,000 at the snapshot, and more the longer it is followed.
     """
 
     name: str
@@ -49,24 +46,26 @@ class Mix(msgspec.Struct, frozen=True):
     share: float
     flush: Micros
     whole: float
+    levels: int
 
 
 MIXES: tuple[Mix, ...] = (
     Mix(
-        "usual", "BTCUSDT on 2023-04-04: 6.8 quotes, 0.9 trades a book of 52 levels, 8% gone", 17_000, 0.012, 4000, 0.12
+        "usual",
+        "BTCUSDT on 2023-04-04: 6.8 quotes, 0.9 trades a book of 52 levels, 8% gone, 2,000 a side",
+        events=16_500, share=0.01, flush=4000, whole=0.12, levels=2000,
     ),
     Mix(
         "busy",
-        "BTCUSDT on 2024-08-08: 19.2 quotes, 3.0 trades a book of 118 levels, 23% gone",
-        21_000,
-        0.017,
-        8000,
-        0.5,
+        "BTCUSDT on 2024-08-08: 19.2 quotes, 3.0 trades a book of 118 levels, 23% gone, 4,800 a side",
+        events=21_000, share=0.017, flush=8000, whole=0.5, levels=4800,
     ),
     Mix(
-        "small", "small coins on 2021-07-22: 0.8 quotes, 0.1 trades a book of 8 levels, 2% gone", 9000, 0.01, 1000, 0.05
+        "small",
+        "small coins on 2021-07-22: 0.8 quotes, 0.1 trades a book of 8 levels, 2% gone, 1,000 a side",
+        events=9000, share=0.01, flush=1000, whole=0.05, levels=1000,
     ),
-)
+)  # fmt: skip
 """The first is the headline: the ordinary hour of a perpetual that people trade."""
 
 
@@ -96,7 +95,7 @@ class Market:
             del self.view.markets[instrument]
         for market in self.view.markets.values():
             flow = market.flow
-            flow.flush, flow.least, flow.most = mix.flush, LEAST, MOST
+            flow.flush, flow.least, flow.most = mix.flush, mix.levels, mix.levels + mix.levels // 10
             flow.share, flow.whole = mix.share, mix.whole
         self._step = min(mix.flush, 1000)
         self.side = venue("binance").emulated(self.view)
@@ -104,7 +103,7 @@ class Market:
         self._decoding = Decoding("binance", self.rules)
         self._wires: dict[str, EmulatedConnection] = {}
         self.entries = [_context(self.view, rule, bars) for rule in self.rules] if bars else []
-        self.clock.advance(-(-GROWTH * SECOND // (mix.events * GRID)) * GRID)
+        self.clock.advance(-(-GROWTH * mix.levels * SECOND // (mix.events * GRID)) * GRID)
         for _ in self._source.advance(self.clock.now()):
             pass
         for name, session in self._decoding.sessions.items():
