@@ -35,8 +35,11 @@ from warehouse.errors import ConfigError
 T = TypeVar("T")
 
 PATIENCE_S = 20.0
-LEAD_S = 8.0
-"""From the start of the worker to the market's first frame."""
+LEAD_S = 12.0
+"""From the start of the worker to the market's first moment, by the clock of both."""
+
+AHEAD_S = 4.0
+"""Its frames are sent this much before their time, so that pauses between steps make none of them late."""
 
 STEP = 1.25
 STEP_S = 1.0
@@ -216,13 +219,13 @@ def _settings(folder: Path, prepared: Prepared) -> Settings:
 
 
 def _await_ready(settings: Settings, folder: Path, clock: SystemClock, starts: int) -> None:
-    """Until the worker is subscribed, and the market's first frame is due."""
+    """Until the worker is subscribed, and the market's first frame may be sent."""
     bus, end = client(settings.bus_url), monotonic() + PATIENCE_S
     while monotonic() < end:
         report = bus.get(keys.health("worker-binance"))
         lines = msgspec.json.decode(report)["connections"].values() if isinstance(report, bytes) else ()
         if lines and all(line["up"] and line["ready"] for line in lines):
-            time.sleep(max(0, starts - clock.now()) / SECOND)
+            time.sleep(max(0.0, (starts - clock.now()) / SECOND - AHEAD_S))
             return
         time.sleep(0.05)
     raise ConfigError(f"the worker did not get ready: {(folder / 'worker.log').read_text()[-2000:]}")
