@@ -10,7 +10,7 @@ demo: $(STAMP)           ## the whole main job with no network: two minutes afte
 	$(BIN)/p9 demo --seconds 45
 
 test: $(STAMP)           ## the quick tests
-	$(BIN)/python -m pytest -m "not slow and not live"
+	$(BIN)/python -m pytest -m "not slow and not live" -n auto --maxprocesses 4 --dist loadfile
 
 kills: $(STAMP)          ## kill -9 at random moments; P9_KILL_SEED=n repeats a run, P9_KILLS=n makes it longer
 	$(BIN)/python -m pytest -s -m slow tests/faults/test_kills.py
