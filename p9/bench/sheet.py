@@ -27,12 +27,11 @@ def print_results(results: list[Result]) -> None:
 def print_journey(journey: Journey) -> None:
     """One row a step; `ms` is from the write to the worker's socket until a subscriber had the trade's message."""
     names = list(journey.steady.cores)
-    table = Table(
-        "frames/s", "ms p50", "p95", "p99", "max", "messages/s", "no queue grew", *(f"{n} cores" for n in names)
-    )
+    table = Table("frames/s", "ms p50", "p95", "p99", "max", "heard/s", "no queue grew", *names)
     for step in (journey.steady, *journey.search):
         times = [f"{step.percentile(share):.2f}" for share in (0.5, 0.95, 0.99, 1.0)]
         cores = [f"{step.cores[name]:.2f}" for name in names]
         table.add_row(f"{step.rate:,.0f}", *times, f"{step.per_second:,.0f}", "yes" if step.keeps_up else "no", *cores)
     Console(width=120).print(table)
+    print(f"on the right: cores used, by {', '.join(names[:-1])} and by everybody else on this machine")
     print(f"the largest rate at which no queue grew: {journey.largest:,.0f} frames/s, every trade published and heard")
