@@ -34,4 +34,5 @@ def print_journey(journey: Journey) -> None:
         table.add_row(f"{step.rate:,.0f}", *times, f"{step.per_second:,.0f}", "yes" if step.keeps_up else "no", *cores)
     Console(width=120).print(table)
     print(f"on the right: cores used, by {', '.join(names[:-1])} and by everybody else on this machine")
-    print(f"the largest rate at which no queue grew: {journey.largest:,.0f} frames/s, every trade published and heard")
+    more = "at least " if journey.search and journey.search[-1].rate == journey.largest else ""
+    print(f"the largest rate at which no queue grew: {more}{journey.largest:,.0f} frames/s, every trade heard")
