@@ -18,6 +18,7 @@ from typing import TypeVar
 import msgspec
 import structlog
 
+from realtime import collector
 from realtime.config import EngineConfig
 from realtime.connections import Connections
 from realtime.feed import Rest
@@ -128,6 +129,7 @@ class Worker:
             mailbox = Mailbox(self.options.bus_url, self.options.venue, list(rules), self.accept)
             ordered = [rules[name] for name in self.options.instruments if name in rules]
             await self._open(ordered, dialect, mailbox.epoch)
+            collector.calm()
             bases = self.options.endpoints
             for name, session in self.engine.sessions.items():
                 url = bases[session.base] + session.path

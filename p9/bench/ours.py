@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 from time import process_time_ns
 
 from p9.bench.frames import TICK, Recording
 from p9.bench.rivals import TOP, Contestant, Counted
+from realtime import collector
 from realtime.engine import Engine, EngineConfig
 from warehouse.book import Book
 from warehouse.clock import HOUR
@@ -48,6 +50,14 @@ def _contestant(recording: Recording, config: EngineConfig) -> Contestant:
     turns = _turns(recording.entries)
 
     def run() -> Counted:
+        thresholds = gc.get_threshold()
+        gc.set_threshold(*collector.THRESHOLDS)  # as the worker does
+        try:
+            return through()
+        finally:
+            gc.set_threshold(*thresholds)
+
+    def through() -> Counted:
         before, timers, seq = _trades(engine), 0, engine.next_seq
         for entries in turns:
             if entries[0].kind == TICK:
