@@ -35,7 +35,7 @@ def compared(bench: Bench) -> int:
     count = 0
     for name, pictures in bench.books.items():
         book = bench.engine.instruments[name].book
-        assert book.valid
+        assert book.valid, f"{name}: {book.why}"
         assert not book.crossed
         assert book.best(20) in list(pictures.values())[-30:]
         count += 1
