@@ -52,7 +52,8 @@ class Kept(msgspec.Struct):
     heir: dict[str, Any]
     books: dict[str, Any]
     held: list[_Lossless]
-    told: list[str]
+    told: dict[str, Micros]
+    ready_at: Micros = 0
 
 
 class Succession:
@@ -66,7 +67,8 @@ class Succession:
         self._rules = rules
         self._books: dict[str, Book] = {}
         self._held: list[Lossless] = []
-        self._told: dict[str, None] = {}
+        self._told: dict[str, Micros] = {}
+        self._ready_at: Micros = 0
 
     @property
     def name(self) -> str:
@@ -79,7 +81,7 @@ class Succession:
             return ()
         for output in outputs:
             if isinstance(output, Trade | Liquidation):
-                self._told[_key(output)] = None
+                self._told[_key(output)] = output.ts_recv
         return outputs
 
     def heir_said(self, outputs: Sequence[Output]) -> Sequence[Output]:
@@ -110,6 +112,13 @@ class Succession:
     def ripe(self, now: Micros) -> bool:
         """Whether the heir knows all that it needs."""
         if now - self.since < OVERLAP or not self.heir.settled or not self.elder.settled:
+            return False
+        if not self._ready_at:
+            self._ready_at = now
+        # What the elder has said since, the heir must have too: else it would say it again.
+        held = {_key(record): None for record in self._held}
+        newest = {(key.split("|")[0], key.count("|")): key for key, at in self._told.items() if at > self._ready_at}
+        if any(key not in held for key in newest.values()):
             return False
         common = self._common()
         return all(one.instrument in common for one in self._held if isinstance(one, Trade) and one.origin == "stream")
@@ -170,7 +179,8 @@ class Succession:
                 _Lossless(record, None) if isinstance(record, Trade) else _Lossless(None, record)
                 for record in self._held
             ],
-            list(self._told),
+            dict(self._told),
+            self._ready_at,
         )
         return cast("dict[str, object]", msgspec.to_builtins(kept))
 
@@ -183,7 +193,7 @@ class Succession:
             self._books[name] = Book(self._rules[name].grid)
             self._books[name].restore(book)
         self._held = [cast("Lossless", one.trade or one.liquidation) for one in kept.held]
-        self._told = dict.fromkeys(kept.told)
+        self._told, self._ready_at = dict(kept.told), kept.ready_at
 
 
 def _key(record: Lossless) -> str:
