@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
 
@@ -11,7 +11,7 @@ from realtime.emulator.seeded import Seeded, Terms
 from warehouse.clock import MINUTE, SECOND, ManualClock, Micros
 from warehouse.records import Record
 from warehouse.venues import venue
-from warehouse.venues.base import EmulatedConnection, Fetch, Output, Send, Session, Walk
+from warehouse.venues.base import Answer, EmulatedConnection, Fetch, Output, Send, Session, Walk
 
 START: Micros = 1_795_000_020 * SECOND
 STEP: Micros = 100_000
@@ -57,7 +57,11 @@ class World:
         return [output for output in self.outputs if isinstance(output, kind)]
 
     def walk(self, steps: Walk) -> list[Record]:
-        """A walk's records; an answer that is none fails here."""
+        """A walk's records."""
+        return list(self.ask(steps).records)
+
+    def ask(self, steps: Walk) -> Answer:
+        """What a walk brings; a reply that is none fails here."""
         try:
             fetch = next(steps)
             while True:
@@ -66,7 +70,7 @@ class World:
                 assert reply.status == 200, (fetch, reply)
                 fetch = steps.send(msgspec.json.decode(reply.body))
         except StopIteration as done:
-            return list(done.value.records)
+            return cast("Answer", done.value)
 
     def _obey(self, one: Session, far: EmulatedConnection, outputs: Sequence[Output]) -> None:
         now = self.clock.now()
