@@ -18,9 +18,6 @@ from warehouse.metrics.bars import Bar
 MAJOR = 5
 """Bars on each side of a major swing."""
 
-MINOR = 2
-"""Bars on each side of a minor swing (the fractal of Williams, 1995)."""
-
 EQUAL_ATR = 0.1
 """Swings closer than this many ATR are equal."""
 

@@ -9,8 +9,6 @@ from realtime.emulator.faults.parts import Injector, Link, Out, Piece, named
 from warehouse.clock import SECOND, Micros
 
 MEBIBYTE = 1 << 20
-LETTERS = '{}[]":,0123456789abcdefE+-. '
-NONSENSE = ("null", "[]", "{}", '"pong"', '{"data":null}', "<html></html>", "NaN")
 
 
 class Chosen(Injector, ABC):

@@ -24,7 +24,6 @@ SETTLED = 10 * SECOND
 
 _read = decode.reader(wire.Frame[wire.DepthUpdate])
 _read_snapshot = decode.reader(wire.DepthSnapshot)
-_read_refusal = decode.reader(wire.Refusal)
 
 
 class Event(msgspec.Struct):
