@@ -6,11 +6,13 @@ What arrives becomes a journal entry at once; what the core commands is obeyed h
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import random
 import re
 import socket
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 from typing import Protocol
 
 import aiohttp
@@ -18,7 +20,7 @@ import structlog
 
 from realtime.decoding import answered
 from realtime.succession import MARK
-from warehouse.clock import Clock, monotonic
+from warehouse.clock import HOUR, SECOND, Clock, Micros, monotonic
 from warehouse.errors import ConfigError
 from warehouse.journal import Kind
 from warehouse.venues.base import Fetch
@@ -76,6 +78,21 @@ def explain(error: BaseException) -> str:
     if isinstance(cause, OSError) and cause.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH):
         return "no way there; check the network"
     return text
+
+
+def retry_after(header: str | None, now: Micros) -> Micros:
+    """How long a `Retry-After` asks us to wait: seconds or an HTTP date (RFC 9110, 10.2.3).
+
+    A second where there is none or it cannot be read, never more than an hour.
+    """
+    wait = SECOND
+    if header is not None:
+        try:
+            wait = round(float(header) * SECOND)
+        except (ValueError, OverflowError):
+            with contextlib.suppress(ValueError):
+                wait = round(parsedate_to_datetime(header).timestamp() * SECOND) - now
+    return min(max(wait, 0), HOUR)
 
 
 class Backoff:
@@ -221,8 +238,8 @@ class Rest:
                 async with self._http.get(self._bases(fetch.base) + fetch.path, params=fetch.query) as reply:
                     body = await reply.read()
                     if reply.status in (418, 429):
-                        pause = float(reply.headers.get("Retry-After", "1"))
-                        self._not_before = self._clock.now() + int(pause * 1e6)
+                        now = self._clock.now()
+                        self._not_before = now + retry_after(reply.headers.get("Retry-After"), now)
                     return reply.status, body, dict(reply.headers)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 return 0, explain(error).encode(), {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from realtime.feed import Socket
 
 OnFrame = Callable[[bytes], None]
+
+logging.getLogger("picows").addHandler(logging.NullHandler())  # the feed tells why a connection ended
 
 
 async def open_socket(transport: str, url: str, on_frame: OnFrame, max_frame: int) -> Socket:
@@ -23,8 +26,22 @@ async def open_socket(transport: str, url: str, on_frame: OnFrame, max_frame: in
     raise ConfigError(f"engine.transport: {transport!r} is not one of picows, websockets")
 
 
+def too_large(limit: int) -> str:
+    """Why a connection ended on which more than `limit` bytes came as one message."""
+    return f"message larger than {limit} bytes"
+
+
 async def _open_picows(url: str, on_frame: OnFrame, max_frame: int) -> Socket:
-    from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+    from picows import (
+        WSCloseCode,
+        WSError,
+        WSFrame,
+        WSListener,
+        WSMsgType,
+        WSProtocolError,
+        WSTransport,
+        ws_connect,
+    )
 
     text, binary, continuation, close = WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION, WSMsgType.CLOSE
 
@@ -34,18 +51,17 @@ async def _open_picows(url: str, on_frame: OnFrame, max_frame: int) -> Socket:
         def __init__(self) -> None:
             self.parts: list[bytes] = []
             self.why = "connection lost"
-            self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
             kind = frame.msg_type
             if kind in (text, binary, continuation):
                 payload = frame.get_payload_as_bytes()
-                if frame.fin and not self.parts:
+                if frame.fin and not self.parts and len(payload) <= max_frame:
                     on_frame(payload)
                     return
                 self.parts.append(payload)
                 if sum(map(len, self.parts)) > max_frame:
-                    self.why = f"message larger than {max_frame} bytes"
+                    self.why = too_large(max_frame)
                     transport.disconnect()
                 elif frame.fin:
                     whole, self.parts = b"".join(self.parts), []
@@ -56,10 +72,6 @@ async def _open_picows(url: str, on_frame: OnFrame, max_frame: int) -> Socket:
                 self.why = f"closed by the venue: {frame.get_close_code()} {said}".strip()
                 transport.send_close(frame.get_close_code() or WSCloseCode.OK)
                 transport.disconnect()
-
-        def on_ws_disconnected(self, transport: WSTransport) -> None:
-            if not self.done.done():
-                self.done.set_result(None)
 
     class Picows:
         """The Socket face of a picows transport."""
@@ -83,7 +95,10 @@ async def _open_picows(url: str, on_frame: OnFrame, max_frame: int) -> Socket:
                 below.resume_reading()
 
         async def closed(self) -> str:
-            await self.listener.done
+            try:
+                await self.transport.wait_disconnected()
+            except WSProtocolError as error:
+                return too_large(max_frame) if error.code == WSCloseCode.MESSAGE_TOO_BIG else str(error)
             return self.listener.why
 
     try:
@@ -97,6 +112,7 @@ async def _open_picows(url: str, on_frame: OnFrame, max_frame: int) -> Socket:
 async def _open_websockets(url: str, on_frame: OnFrame, max_frame: int) -> Socket:
     from websockets.asyncio.client import ClientConnection, connect
     from websockets.exceptions import ConnectionClosed, WebSocketException
+    from websockets.frames import CloseCode
 
     class Websockets:
         """The Socket face of a `websockets` connection."""
@@ -129,7 +145,8 @@ async def _open_websockets(url: str, on_frame: OnFrame, max_frame: int) -> Socke
                 while await self.reading.wait():
                     on_frame(await self.connection.recv(decode=False))
             except ConnectionClosed as error:
-                return str(error)
+                ours = error.sent
+                return too_large(max_frame) if ours and ours.code == CloseCode.MESSAGE_TOO_BIG else str(error)
             return "closed"
 
     try:

@@ -16,10 +16,11 @@ import msgspec
 
 from realtime.decoding import TAKEN, answered
 from realtime.emulator.faults.parts import Abort, Asked, Close, Refusal, Treatment
-from realtime.feed import CALM_S, MAX_FRAME, OPEN_S, REST_S, SLOTS, Accept, Backoff, explain
+from realtime.feed import CALM_S, MAX_FRAME, OPEN_S, REST_S, SLOTS, Accept, Backoff, explain, retry_after
 from realtime.lab.far import Far, Link
 from realtime.pulse import EVERY_S, SAMPLES
 from realtime.rails.clocks import Health
+from realtime.sockets import too_large
 from realtime.succession import MARK
 from warehouse.clock import SECOND, ManualClock, Micros
 from warehouse.errors import VenueError
@@ -136,7 +137,7 @@ class Line:
         if self.link is not link:
             return
         if len(frame) > MAX_FRAME:
-            self.lost(link, "connection lost")
+            self.lost(link, too_large(MAX_FRAME))
         else:
             self._edge.accept(self.name, Kind.FRAME, frame)
 
@@ -259,7 +260,8 @@ class Edge:
 
         def come(status: int, body: bytes, headers: dict[str, str]) -> None:
             if status in (418, 429):
-                self._not_before = self.time.clock.now() + int(float(headers.get("Retry-After", "1")) * SECOND)
+                now = self.time.clock.now()
+                self._not_before = now + retry_after(headers.get("Retry-After"), now)
             finish(status, body)
 
         def finish(status: int, body: bytes) -> None:
