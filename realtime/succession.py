@@ -45,7 +45,7 @@ class _Lossless(msgspec.Struct):
 
 
 class Kept(msgspec.Struct):
-    """A succession under way, in a checkpoint."""
+    """A succession under way, in a checkpoint. `told`: when, 0 for trades that follow each other."""
 
     since: Micros
     over: bool
@@ -53,7 +53,7 @@ class Kept(msgspec.Struct):
     books: dict[str, Any]
     held: list[_Lossless]
     told: dict[str, Micros]
-    ready_at: Micros = 0
+    ready_at: Micros
 
 
 class Succession:
@@ -81,7 +81,7 @@ class Succession:
             return ()
         for output in outputs:
             if isinstance(output, Trade | Liquidation):
-                self._told[_key(output)] = output.ts_recv
+                self._told[_key(output)] = output.ts_recv if _alone(output) else 0
         return outputs
 
     def heir_said(self, outputs: Sequence[Output]) -> Sequence[Output]:
@@ -111,17 +111,17 @@ class Succession:
 
     def ripe(self, now: Micros) -> bool:
         """Whether the heir knows all that it needs."""
-        if now - self.since < OVERLAP or not self.heir.settled or not self.elder.settled:
+        if not self.heir.settled or not self.elder.settled:
             return False
         if not self._ready_at:
             self._ready_at = now
-        # What the elder has said since, the heir must have too: else it would say it again.
+        if now - self._ready_at < OVERLAP:
+            return False
         held = {_key(record): None for record in self._held}
-        newest = {(key.split("|")[0], key.count("|")): key for key, at in self._told.items() if at > self._ready_at}
-        if any(key not in held for key in newest.values()):
+        if any(at > self._ready_at and key not in held for key, at in self._told.items()):
             return False
         common = self._common()
-        return all(one.instrument in common for one in self._held if isinstance(one, Trade) and one.origin == "stream")
+        return all(one.instrument in common for one in self._held if not _alone(one) and _of_stream(one))
 
     def take_over(self, now: Micros) -> list[Output]:
         """The heir speaks: first what the elder had not said, then its books, whole."""
@@ -151,20 +151,20 @@ class Succession:
         """By instrument, the place of the newest trade that both have."""
         found = {}
         for place, record in enumerate(self._held):
-            if isinstance(record, Trade) and _key(record) in self._told:
+            if not _alone(record) and _key(record) in self._told:
                 found[record.instrument] = place
         return found
 
     def _untold(self) -> list[Lossless]:
-        """What only the heir has: trades behind the newest common one, liquidations that the elder did not tell."""
+        """What only the heir has: trades behind the newest common one, and what the elder did not tell of the rest."""
         common = self._common()
         return [
             record
             for place, record in enumerate(self._held)
             if (
-                record.instrument in common and place > common[record.instrument]
-                if isinstance(record, Trade)
-                else _key(record) not in self._told
+                _key(record) not in self._told
+                if _alone(record)
+                else record.instrument in common and place > common[record.instrument]
             )
         ]
 
@@ -194,6 +194,15 @@ class Succession:
             self._books[name].restore(book)
         self._held = [cast("Lossless", one.trade or one.liquidation) for one in kept.held]
         self._told, self._ready_at = dict(kept.told), kept.ready_at
+
+
+def _of_stream(record: Lossless) -> bool:
+    return isinstance(record, Liquidation) or record.origin == "stream"
+
+
+def _alone(record: Lossless) -> bool:
+    """Whether a record is known by itself: blocks and liquidations have no place among the trades."""
+    return isinstance(record, Liquidation) or (record.kind == "block" and _of_stream(record))
 
 
 def _key(record: Lossless) -> str:

@@ -165,7 +165,7 @@ class Session(Protocol):
 
     def restore(self, state: dict[str, object], /) -> None: ...
     def adopt(self, state: dict[str, object], /) -> None:
-        """Take over from a session in this state: for each trade stream that has not moved here, its last ids."""
+        """Take over from a session in this state: what that one knows of trades is known here, and not said again."""
         ...
 
 

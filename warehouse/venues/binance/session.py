@@ -237,11 +237,11 @@ class BinanceSession:
                 self._depth[name].restore(feed)
 
     def adopt(self, state: dict[str, object]) -> None:
-        """Go on behind the last trade that a session in this state saw, where none has come here yet."""
+        """Go on behind the last trade that a session in this state saw, where that is further."""
         kept = msgspec.convert(state, SessionState)
         for name, chain in kept.trades.items():
-            if name in self._trades and not self._trades[name].moved:
-                self._trades[name].restore(chain)
+            if name in self._trades:
+                self._trades[name].adopt(chain)
         for symbol, interval in kept.intervals.items():
             self._polled.intervals.setdefault(symbol, interval)
 

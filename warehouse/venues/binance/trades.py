@@ -94,11 +94,6 @@ class TradeChain:
         return self._place(int(trade.trade_id), trade, ts_recv)
 
     @property
-    def moved(self) -> bool:
-        """A trade has been seen."""
-        return self._next != -1
-
-    @property
     def whole(self) -> bool:
         """No trade is missing."""
         return self._hole is None
@@ -168,6 +163,11 @@ class TradeChain:
         for number, trade, gap in state.held:
             if (record := trade or gap) is not None:
                 self._held.append((number, record))
+
+    def adopt(self, state: ChainState) -> None:
+        """Go on behind the last trade of another connection's chain, where that one is further."""
+        if state.next > self._next:
+            self.restore(state)
 
     def _place(self, number: int, record: Held, now: Micros) -> list[Output]:
         """Whatever is not simply the next trade: the first one, a repetition, the far side of a hole."""

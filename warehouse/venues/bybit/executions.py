@@ -314,6 +314,12 @@ class Executions:
         self.attempts, self.asked, self.early = kept.attempts, kept.asked, kept.early
         self.answered, self.waiting, self.due = kept.answered, kept.waiting, kept.due
 
+    def adopt(self, state: dict[str, object]) -> None:
+        """Know the executions that another connection of this topic knew: they come here as repetitions."""
+        kept = msgspec.convert(state, _Kept)
+        self.ring.precede(kept.ids)
+        self.last_ts = max(self.last_ts, kept.last_ts)
+
 
 def _around(rows: Sequence[SequenceGap], released: Sequence[Trade]) -> list[Output]:
     """What is lost is said before the executions behind it, what is filled in after them."""

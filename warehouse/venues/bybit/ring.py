@@ -35,6 +35,11 @@ class Ring:
         self._at = at + 1 if at + 1 < self.size else 0
         return True
 
+    def precede(self, ids: list[str]) -> None:
+        """Know these ids too, as older than what is here."""
+        both = list(dict.fromkeys([*(one for one in ids if one not in self._known), *self.state()]))
+        self.restore(both[-self.size :])
+
     def state(self) -> list[str]:
         """The ids, oldest first."""
         return self._ids[self._at :] + self._ids[: self._at]

@@ -352,10 +352,10 @@ class BybitSession:
             self._readings.restore(kept.readings)
 
     def adopt(self, state: dict[str, object], /) -> None:
-        """Know the ids that a session in this state knew, where no execution has come here yet."""
+        """Know the ids that a session in this state knew."""
         for topic, kept in msgspec.convert(state, _Kept).executions.items():
-            if topic in self._executions and not self._executions[topic].last_ts:
-                self._executions[topic].restore(kept)
+            if topic in self._executions:
+                self._executions[topic].adopt(kept)
 
 
 class _Kept(SubscriptionsState, kw_only=True):

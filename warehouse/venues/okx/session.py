@@ -347,7 +347,7 @@ class OkxSession:
                 self._book_of[instrument].restore(book)
 
     def adopt(self, state: dict[str, object], /) -> None:
-        """Go on behind the last trade that a session in this state saw, where none has come here yet."""
+        """Go on behind the last trade that a session in this state saw, where that is further."""
         for instrument, tape in cast("dict[str, object]", state["tapes"]).items():
-            if instrument in self.tapes and self.tapes[instrument].sequence.last is None:
-                self.tapes[instrument].restore(tape)
+            if instrument in self.tapes:
+                self.tapes[instrument].adopt(tape)

@@ -254,3 +254,9 @@ class Tape:
     def restore(self, state: object) -> None:
         self.now = msgspec.convert(state, TapeState, strict=False)
         self.sequence.last = self.now.last
+
+    def adopt(self, state: object) -> None:
+        """Go on behind the last trade of another connection's tape, where that one is further."""
+        last = msgspec.convert(state, TapeState, strict=False).last
+        if last is not None and (self.sequence.last is None or last > self.sequence.last):
+            self.restore(state)
