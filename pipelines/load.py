@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pipelines.ownership import Recorded, split
-from pipelines.plan import Part, Series, Span, missing
+from pipelines.plan import PICTURE_EVERY, Part, Series, Span, missing
 from warehouse.clock import Micros
+from warehouse.frames import integers
 from warehouse.records import Candle, FundingRate, Record, Trade, VenueNotice
 from warehouse.rows import PriceCandle
 from warehouse.tables import Coverage, Outcome
@@ -98,6 +99,8 @@ class Lander:
             landed, coverage = self._land_trades(venue, batch, kept, coverage, now)
         elif dataset in CHANGES:
             landed = [self._land_changes(dataset, venue, rows, now) for rows in kept]
+        elif dataset == "books":
+            landed = self._land_books(venue, batch, kept, now)
         else:
             self._lake.upsert(dataset, [row for rows in kept for row in rows], now=now)
             landed = [len(rows) for rows in kept]
@@ -118,12 +121,30 @@ class Lander:
         """Of readings of a state, those that say something new; headlines go to their own table. Returns how many."""
         notices = [row for row in rows if isinstance(row, VenueNotice)]
         states = [row for row in rows if not isinstance(row, VenueNotice)]
-        known = [row for row in self._lake.rows(dataset, venue=venue) if isinstance(row, Record)]
-        fresh = changes(known, states, CHANGES[dataset])
-        if fresh:
-            self._lake.upsert(dataset, fresh, now=now)
+        with self._lake.exclusive(dataset):  # another process may be telling the same change
+            known = [row for row in self._lake.rows(dataset, venue=venue) if isinstance(row, Record)]
+            fresh = changes(known, states, CHANGES[dataset])
+            if fresh:
+                self._lake.upsert(dataset, fresh, now=now)
         told = self._lake.upsert("notices", notices, now=now).added if notices else 0
         return len(fresh) + told
+
+    def _land_books(
+        self, venue: str, batch: Sequence[Fetched], kept: Sequence[Sequence[Record]], now: Micros
+    ) -> list[int]:
+        """Of each book one picture a period: the first to land. Returns how many of each answer."""
+        with self._lake.exclusive("books"):
+            since = min(item.part.start for item in batch) - PICTURE_EVERY  # a venue's clock may lag
+            held = self._lake.read("books", venue=venue, start=since, match={"origin": "rest"})
+            taken = {
+                (name, at - at % PICTURE_EVERY) for name, at in integers(held).select("instrument", "ts_event").rows()
+            }
+            fresh = [
+                [row for row in rows if (row.instrument, row.ts_event - row.ts_event % PICTURE_EVERY) not in taken]
+                for rows in kept
+            ]
+            self._lake.upsert("books", [row for rows in fresh for row in rows], now=now)
+        return [len(rows) for rows in fresh]
 
     def _land_trades(
         self,

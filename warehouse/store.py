@@ -26,7 +26,7 @@ from warehouse.frames import checked, frame, instant, merged, records
 from warehouse.layout import create, write
 from warehouse.ranges import condition, select
 from warehouse.realm import mark
-from warehouse.tables import table
+from warehouse.tables import Correction, table
 
 TRIES = 10
 SCOPE: tuple[str, ...] = ("venue", "instrument", "timeframe")
@@ -181,12 +181,22 @@ class Lake:
             corrected = len(result.corrections)
             landed = Landed(result.added, data.height - result.added - corrected, corrected)
             if corrected:
-                self.append("corrections", result.corrections)
+                self._correct(name, result.corrections)
             return result.rows if corrected or result.added else None
 
         if data.height:
             self.rewrite(name, data, change)
         return landed
+
+    def _correct(self, name: str, found: Sequence[Correction]) -> None:
+        """Tell of replaced values, each once: who is killed before the new ones stand finds them differing again."""
+        since = min(row.known_at for row in found)
+        told = {
+            (row.key, row.known_at, row.new)
+            for row in self.rows("corrections", start=since, match={"table": name})
+            if isinstance(row, Correction)
+        }
+        self.append("corrections", [row for row in found if (row.key, row.known_at, row.new) not in told])
 
     def rewrite(
         self,

@@ -7,12 +7,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pipelines.load import Lander, digest
+from pipelines.load import Fetched, Lander, digest
 from pipelines.ownership import FOREVER, PROOF, Recorded
-from pipelines.plan import Part, Series
+from pipelines.plan import PICTURE_EVERY, Part, Series
 from tests.unit.pipelines.made import MINUTE, T0, candle, fetched, lake_at, recorded, trade
 from warehouse.clock import HOUR, SECOND
 from warehouse.errors import DataError
+from warehouse.rows import BookPicture
 from warehouse.store import Lake
 from warehouse.tables import Outcome
 
@@ -52,6 +53,23 @@ def test_a_changed_value_replaces_the_row_and_keeps_the_old_one(lake: Lake) -> N
     lander.land([fetched("candles", T0, T0 + MINUTE, [candle(T0, close=90_050.0)])], NOW + HOUR)
     assert lake.read("candles")["close"].to_list() == [90_050.0]
     assert lake.read("corrections").height == 1
+
+
+def test_two_that_ask_for_one_book_at_once_leave_one_picture(lake: Lake) -> None:
+    def picture(at: int) -> Fetched:
+        book = BookPicture(
+            venue="okx", instrument="BTC-USDT", ts_event=at, ts_recv=at, update_id=at, origin="rest",
+            bid_prices=[1.0], bid_sizes=[1.0], ask_prices=[2.0], ask_sizes=[1.0],
+        )  # fmt: skip
+        return fetched("books", T0, T0 + PICTURE_EVERY, [book])
+
+    landed = [
+        outcome.landed
+        for run, at in (("one", T0), ("two", T0 + SECOND), ("three", T0 + PICTURE_EVERY))
+        for outcome in Lander(lake, run).land([picture(at)], NOW)
+    ]
+    assert landed == [1, 0, 1]
+    assert lake.read("books")["update_id"].to_list() == [T0, T0 + PICTURE_EVERY]
 
 
 def test_an_open_bar_and_a_row_outside_the_part_are_not_history(lake: Lake) -> None:

@@ -10,9 +10,11 @@ import msgspec
 import pytest
 
 from tests.kit.journals import BEGIN, STEP, rules, trade
+from warehouse import store
 from warehouse.clock import DAY, HOUR
 from warehouse.errors import ConfigError, DataError
 from warehouse.instruments import Rules
+from warehouse.layout import write
 from warehouse.records import (
     Candle,
     FundingRate,
@@ -29,7 +31,7 @@ from warehouse.records import (
 from warehouse.rows import BookPicture, Mismatch, PriceCandle
 from warehouse.seam import Certificate
 from warehouse.store import Lake, Landed
-from warehouse.tables import TABLES, ContextDocument, Correction, Coverage, Outcome
+from warehouse.tables import TABLES, ContextDocument, Correction, Coverage, Outcome, Table
 
 
 @pytest.fixture
@@ -139,6 +141,27 @@ def test_a_differing_value_replaces_the_row_and_leaves_the_old_one_in_correction
     assert (row.known_at, row.corrected_at) == (BEGIN + 7, BEGIN + DAY)
     assert msgspec.json.decode(row.old)["close"] == 101.0
     assert msgspec.json.decode(row.new)["close"] == 102.0
+
+
+def test_a_correction_cut_short_before_its_row_and_landed_again_is_told_once(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake.upsert("candles", [candle(500_000)], now=BEGIN)
+    changed = msgspec.structs.replace(candle(500_000, close=102.0), ts_recv=BEGIN + DAY)
+
+    def die(held: object, declared: Table, *args: object, **kwargs: object) -> None:
+        if declared.name == "candles":
+            raise KeyboardInterrupt
+        write(held, declared, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store, "write", die)
+    with pytest.raises(KeyboardInterrupt):
+        lake.upsert("candles", [changed], now=BEGIN + DAY)
+    monkeypatch.undo()
+    assert lake.rows("candles") == [candle(500_000)]
+    assert lake.upsert("candles", [changed], now=BEGIN + DAY + HOUR) == Landed(0, 0, 1)
+    assert lake.rows("candles") == [changed]
+    assert lake.read("corrections").height == 1
 
 
 def test_landing_touches_no_other_series(lake: Lake) -> None:
