@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -115,7 +115,7 @@ def summarise(settings: Settings, memory: dict[str, int], recorded: Mapping[Seri
         "group by all order by all"
     ).fetchall():
         summary.notes.append(f"{venue} {dataset} ({count} instrument{'s' * (count > 1)}): {note}")
-    _channels(settings, summary)
+    _channels(settings, summary, whole=settings.realm == "emulated" and recorded is None)
     summary.memory = [[name, str(mib)] for name, mib in memory.items()]
     return summary
 
@@ -196,8 +196,11 @@ def _audits(lake: DuckDBPyConnection, summary: Summary) -> None:
     summary.faults += [f"audit {name}: {count} rows, first {rows[0]}" for name, count, rows in bad]
 
 
-def _channels(settings: Settings, summary: Summary) -> None:
-    """Counts per kind of channel from the newest message of each, whose `seq` is how many there were."""
+def _channels(settings: Settings, summary: Summary, whole: bool) -> None:
+    """Counts per kind of channel from the newest message of each, whose `seq` is how many there were.
+
+    `whole`: the venues have every feed, so that no channel may be silent.
+    """
     bus = client(settings.bus_url)
     try:
         newest = _newest(bus)
@@ -216,9 +219,38 @@ def _channels(settings: Settings, summary: Summary) -> None:
             summary.faults.append(
                 f"{message['channel']}: source {message['source']!r}, but the realm is {settings.realm}"
             )
-    summary.channels = [[kind, str(n), f"{sent:,}", f"{whole}"] for kind, (n, sent, whole) in sorted(counts.items())]
+    summary.channels = [[kind, str(n), f"{sent:,}", str(good)] for kind, (n, sent, good) in sorted(counts.items())]
     if fused < len(settings.listings()):
         summary.faults.append(f"fused messages for {fused} of {len(settings.listings())} instruments")
+    if whole:
+        summary.faults += silent(settings, {str(message["channel"]) for message in newest})
+
+
+def silent(settings: Settings, heard: Container[str]) -> list[str]:
+    """Of each kind of channel that an emulated market fills: which of them carried no message, in words.
+
+    Liquidations are rare: one perpetual of each venue must have had one.
+    """
+    from realtime.channels import CHANNELS, channel
+
+    listings = settings.listings()
+    perps = [one for one in listings if one.market == "perp"]
+    faults = []
+    for kind in CHANNELS:
+        concerned = perps if "{pair}" in kind.template else listings
+        frames = settings.timeframes if "{timeframe}" in kind.template else ("",)
+        names = list(dict.fromkeys(channel(kind.name, one, frame) for one in concerned for frame in frames))
+        missing = [name for name in names if name not in heard]
+        if kind.name == "liquidations":
+            venues = dict.fromkeys(one.venue for one in concerned)
+            missing = [
+                f"liquidations:{venue}:*"
+                for venue in venues
+                if all(channel(kind.name, one) in missing for one in concerned if one.venue == venue)
+            ]
+        if missing:
+            faults.append(f"{kind.name}: no message on {len(missing)} of {len(names)} channels, first {missing[0]}")
+    return faults
 
 
 def _newest(bus: redis.Redis) -> list[dict[str, Any]]:

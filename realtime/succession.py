@@ -26,6 +26,9 @@ MARK = "~"
 OVERLAP: Micros = 2 * SECOND
 """For so long at least both run side by side."""
 
+SETTLED: Micros = SECOND
+"""For so long at least the heir's books and trades are whole: what the elder said before has reached both by then."""
+
 PATIENCE: Micros = MINUTE
 """An heir that is not ripe by then is given up."""
 
@@ -115,7 +118,7 @@ class Succession:
             return False
         if not self._ready_at:
             self._ready_at = now
-        if now - self._ready_at < OVERLAP:
+        if now - self.since < OVERLAP or now - self._ready_at < SETTLED:
             return False
         held = {_key(record): None for record in self._held}
         if any(at > self._ready_at and key not in held for key, at in self._told.items()):

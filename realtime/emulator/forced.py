@@ -11,8 +11,8 @@ from warehouse.clock import SECOND, Micros
 from warehouse.instruments import Rules
 from warehouse.records import Liquidation
 
-A_MINUTE = 0.35
-"""Mean number of single liquidations a minute and instrument."""
+MORE = 0.25
+"""Each minute of an instrument sees one liquidation, and after each of them with this chance one more."""
 
 BURST_SHARE = 1 / 60
 """Share of minutes that see a burst besides."""
@@ -49,7 +49,7 @@ class Forced:
         """What comes within a minute since EPOCH, in order, no two at once."""
         random = Random(f"{self._key}:forced:{minute}")
         start, drawn = start_of(minute), dict[Micros, tuple[int, float]]()
-        while random.random() < A_MINUTE / (1 + A_MINUTE):
+        while not drawn or random.random() < MORE:
             self._draw(random, start + random.randrange(60_000) * 1000, random.choice((-1, 1)), drawn)
         if random.random() < BURST_SHARE:
             first, side = start + random.randrange(45_000) * 1000, random.choice((-1, 1))

@@ -10,8 +10,9 @@ from rich.console import Console
 
 from configs.load import DEFAULT, load
 from configs.settings import Settings
-from p9.summary import Summary, summarise
+from p9.summary import Summary, silent, summarise
 from p9.table import fused
+from realtime.channels import CHANNELS, channel
 from tests.kit.bus import Bus, bus
 from tests.kit.journals import trade
 from warehouse.store import Lake
@@ -36,13 +37,14 @@ def _shown(what: Summary) -> list[str]:
 def test_a_run_that_left_nothing_kept_no_promise(tmp_path: Path, bus: Bus) -> None:
     Lake(tmp_path / "lake", realm="emulated")
     found = summarise(_settings(tmp_path, bus), {"worker-okx": 70})
-    assert found.faults == [
+    assert found.faults[:3] == [
         "0 of 1 candle series hold 1000 closed candles",
         "okx BTC-USDT: no seam certificate",
         "fused messages for 0 of 1 instruments",
     ]
+    assert "trade: no message on 1 of 1 channels, first trade:okx:btc-usdt" in found.faults[3:]
     lines = _shown(found)
-    assert "3 promises did not hold" in lines
+    assert f"{len(found.faults)} promises did not hold" in lines
     assert "not right: okx BTC-USDT: no seam certificate" in lines
 
 
@@ -55,6 +57,26 @@ def test_a_message_of_another_realm_is_a_fault(tmp_path: Path, bus: Bus) -> None
     found = summarise(_settings(tmp_path, bus), {})
     assert "fusion_data:okx:btc-usdt: source 'live', but the realm is emulated" in found.faults
     assert found.channels == [["fusion_data", "1", "5", "1"], ["trade", "1", "41", "1"]]
+
+
+def test_every_channel_of_an_emulated_market_must_speak(tmp_path: Path) -> None:
+    settings = load(DEFAULT, home=str(tmp_path), timeframes=["1m", "1h"])
+    every = {
+        channel(kind.name, one, frame)
+        for kind in CHANNELS
+        for one in settings.listings()
+        for frame in settings.timeframes
+        if one.market == "perp" or "{pair}" not in kind.template
+    }
+    assert silent(settings, every) == []
+    quiet = {name for name in every if name.startswith("liquidations:") and "btc" not in name}
+    assert silent(settings, every - quiet) == []
+    gone = {"liquidations:okx:btc-usdt", "candles:bybit:ethusdt:1h", "status:binance", *quiet}
+    assert silent(settings, every - gone) == [
+        "candles: no message on 1 of 60 channels, first candles:bybit:ethusdt:1h",
+        "liquidations: no message on 1 of 15 channels, first liquidations:okx:*",
+        "status: no message on 1 of 3 channels, first status:binance",
+    ]
 
 
 def test_an_audit_that_finds_rows_is_a_fault(tmp_path: Path, bus: Bus) -> None:
