@@ -48,11 +48,24 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+SECRET = ("secret", "token", "password", "access_key", "account_key", "credential")
+"""What the name of an object store's option contains that belongs into the environment."""
+
+
 class LakeSettings(Model):
-    """Where the lake is."""
+    """Where the lake is. Credentials of an object store come from the environment (`AWS_ACCESS_KEY_ID`, ...)."""
 
     root: str = Field("", description="A folder or an s3:// URL; empty: `lake` under the home folder.")
-    storage_options: dict[str, str] | None = Field(None, description="Options of the object store.")
+    storage_options: dict[str, str] | None = Field(
+        None, description="Options of the object store, such as aws_endpoint_url; no credentials."
+    )
+
+    @field_validator("storage_options")
+    @classmethod
+    def _open(cls, value: dict[str, str] | None) -> dict[str, str] | None:
+        if found := [name for name in value or {} if any(word in name.lower() for word in SECRET)]:
+            raise ValueError(f"credentials do not belong into files: export {', '.join(map(str.upper, found))} instead")
+        return value
 
 
 class BusSettings(Model):

@@ -18,6 +18,7 @@ from warehouse import past
 from warehouse.clock import Micros
 from warehouse.errors import ConfigError
 from warehouse.frames import polars_schema
+from warehouse.objects import Objects
 from warehouse.past import Moment, micros
 from warehouse.store import Lake
 from warehouse.tables import TABLES, Table
@@ -57,8 +58,11 @@ def connect(
     at = None if as_of is None else micros(as_of)
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
+    objects = None if lake.local else Objects(lake.root, lake.storage_options)
+    if objects is not None:
+        connection.register_filesystem(objects)
     for table in TABLES:
-        _view(connection, lake, table, at)
+        _view(connection, lake, table, at, objects)
     for layer in LAYERS:
         for _, statement in statements(layer):
             connection.execute(statement)
@@ -107,7 +111,9 @@ def audits(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, int, list[t
     return found
 
 
-def _view(connection: duckdb.DuckDBPyConnection, lake: Lake, table: Table, at: Micros | None) -> None:
+def _view(
+    connection: duckdb.DuckDBPyConnection, lake: Lake, table: Table, at: Micros | None, objects: Objects | None
+) -> None:
     """One table as a view over the files of its newest version; an absent or empty one with its declared columns."""
     uris = lake.handle(table.name).file_uris() if lake.exists(table.name) else []
     if not uris:
@@ -115,15 +121,12 @@ def _view(connection: duckdb.DuckDBPyConnection, lake: Lake, table: Table, at: M
         connection.execute(f"CREATE VIEW {table.sql_name} AS SELECT {columns} WHERE false")
         return
     columns = ", ".join(f'"{name}"' for name in polars_schema(table))
-    source = _source(connection, lake, table, uris)
+    source = _source(table, [objects.name(uri) for uri in uris] if objects is not None else uris)
     then = "" if at is None else _then(connection, lake, table, columns, at)
     connection.execute(f"CREATE VIEW {table.sql_name} AS SELECT {columns} FROM {source} AS held{then}")
 
 
-def _source(connection: duckdb.DuckDBPyConnection, lake: Lake, table: Table, uris: list[str]) -> str:
-    if not lake.local:
-        connection.register(f"_{table.name}", lake.handle(table.name).to_pyarrow_dataset())
-        return f"_{table.name}"
+def _source(table: Table, uris: list[str]) -> str:
     listed = ", ".join("'" + uri.replace("'", "''") + "'" for uri in uris)
     dates = [name for name in table.partition if name in ("date", "month")]
     kinds = ", ".join(f"'{name}': DATE" for name in dates)

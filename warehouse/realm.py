@@ -6,22 +6,29 @@ import os
 import secrets
 from pathlib import Path
 
-from deltalake import DeltaTable
+import polars as pl
+from deltalake import DeltaTable, write_deltalake
 
-from warehouse.frames import arrow_schema
-from warehouse.tables import table
+from warehouse.errors import ConfigError
 
 REALM_FILE = "_realm"
 """In a folder a file with one word; in an object store an empty table, whose description is the word."""
 
+_NOTHING = pl.DataFrame(schema={"nothing": pl.Int64()}).to_arrow()
+
 
 def mark(root: str, realm: str, storage_options: dict[str, str] | None = None) -> str:
-    """The realm of the lake at `root`, set to `realm` when it has none yet. Safe when several come first at once."""
+    """The realm of the lake at `root`, set to `realm` when it has none yet. Safe when several come first at once.
+
+    Raises ConfigError for an object store that lets two writers commit the same version.
+    """
     if "://" in root:
         uri = f"{root}/{REALM_FILE}"
-        schema = arrow_schema(table("outcomes"))
-        DeltaTable.create(uri, schema, mode="ignore", description=realm, storage_options=storage_options)
-        return DeltaTable(uri, storage_options=storage_options).metadata().description or ""
+        DeltaTable.create(uri, _NOTHING.schema, mode="ignore", description=realm, storage_options=storage_options)
+        found = DeltaTable(uri, storage_options=storage_options)
+        if found.version() == 0:
+            _prove(uri, storage_options)
+        return found.metadata().description or ""
     path = Path(root) / REALM_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{REALM_FILE}.{secrets.token_hex(4)}")
@@ -33,3 +40,16 @@ def mark(root: str, realm: str, storage_options: dict[str, str] | None = None) -
     finally:
         fresh.unlink()
     return path.read_text().strip()
+
+
+def _prove(uri: str, storage_options: dict[str, str] | None) -> None:
+    """Commit twice from one version: a store that keeps the first makes the second a version of its own."""
+    writers = [DeltaTable(uri, storage_options=storage_options) for _ in range(2)]
+    before = writers[0].version()
+    for held in writers:
+        write_deltalake(held, _NOTHING, mode="append")
+    if DeltaTable(uri, storage_options=storage_options).version() < before + 2:
+        raise ConfigError(
+            f"the object store of {uri} overwrites an object that must not be there yet (no conditional put): two "
+            "writers would lose each other's rows. Use a store that has it, or a folder."
+        )

@@ -7,10 +7,9 @@ already: an equal value changes nothing, a differing one replaces the row and le
 
 from __future__ import annotations
 
-import fcntl
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from threading import Event, local
 from typing import TypeVar
@@ -24,6 +23,7 @@ from warehouse.clock import Micros
 from warehouse.errors import ConfigError, LakeError
 from warehouse.frames import checked, frame, instant, merged, records
 from warehouse.layout import create, write
+from warehouse.lease import flocked, leased
 from warehouse.ranges import condition, select
 from warehouse.realm import mark
 from warehouse.tables import Correction, table
@@ -161,7 +161,7 @@ class Lake:
             column: [wanted] for column, wanted in {"venue": venue, "instrument": instrument, **(match or {})}.items()
         }
         where = condition(declared, equal, start, end)
-        with self.exclusive(name):
+        with self._alone(name):
             self._retry(name, lambda held: write(held, declared, data, where=where))
         return data.height
 
@@ -222,7 +222,7 @@ class Lake:
                 write(held, declared, rows, where=where, positions=positions)
             return rows is not None
 
-        with self.exclusive(name):
+        with self._alone(name):
             return self._retry(name, go)
 
     def _retry(self, name: str, go: Callable[[DeltaTable], T]) -> T:
@@ -244,22 +244,30 @@ class Lake:
 
     @contextmanager
     def exclusive(self, name: str) -> Iterator[None]:
-        """Hold other processes' replacements of this table off while reading and writing it.
+        """Hold other processes' landings in this table off while deciding by what stands there. For short work.
 
-        A file lock, so it holds between processes of one machine; on an object store Delta's own conflict detection
-        is what remains. Re-entrant within a thread.
+        A file lock, which holds between processes of one machine; on an object store a lease, which holds between
+        machines. Re-entrant within a thread.
         """
         held: list[str] = self._local.__dict__.setdefault("locks", [])
-        if not self.local or name in held:
+        if name in held:
             yield
             return
-        with (Path(self.root) / f"_lock_{name}").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        lock = f"{self.root}/_lock_{name}"
+        with flocked(lock) if self.local else leased(lock, self.storage_options):
             held.append(name)
             try:
                 yield
             finally:
                 held.remove(name)
+
+    def _alone(self, name: str) -> AbstractContextManager[None]:
+        """Around one commit that rests on the rows it replaces.
+
+        Delta refuses the slower of two such, which is enough in an object store, but for live tables: their recorder
+        looks, then adds.
+        """
+        return self.exclusive(name) if self.local or table(name).live else nullcontext()
 
     # Reading
 

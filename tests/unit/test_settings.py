@@ -57,6 +57,10 @@ def test_a_long_home_gets_a_short_socket(tmp_path: Path) -> None:
         ),
         ("instruments:\n  - BTC-USDT\n  - BTCUSDT\n", ":3: instruments.1: not an instrument: 'BTCUSDT'"),
         ("instruments: [BTC-USDT, BTC-USDT]\n", ":1: instruments: named twice: BTC-USDT"),
+        (
+            "lake:\n  storage_options: {aws_region: x, aws_secret_access_key: y}\n",
+            ":2: lake.storage_options: credentials do not belong into files: export AWS_SECRET_ACCESS_KEY instead",
+        ),
         ("timeframes: []\n", ":1: timeframes: "),
         ("\n\ntimeframes: [1m, 7m]\n", ":3: timeframes.1: unknown timeframe '7m'"),
         ("candles_depth: many\n", ":1: candles_depth: Input should be a valid integer"),

@@ -1,0 +1,77 @@
+"""Locks on a table: of a file on one machine; where no file can be locked, a lease in the log of a small Delta table.
+
+A transaction number in that log says until when the lease is held. Of two who take it at once Delta lets one commit,
+since both write that number. Who dies with it holds it until it runs out.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from random import uniform
+from threading import Event
+
+import polars as pl
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
+
+from warehouse.clock import SECOND, Clock, Micros, SystemClock
+
+LEASE: Micros = 60 * SECOND
+"""How long a lease lasts that is not given back: longer than any landing takes, and than clocks differ."""
+
+_HELD = "until"
+_NOTHING = pl.DataFrame(schema={"nothing": pl.Int64()}).to_arrow()
+_pause = Event()
+
+
+@contextmanager
+def flocked(path: str) -> Iterator[None]:
+    """Hold the file's lock while inside; it ends with the process."""
+    with Path(path).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def leased(uri: str, storage_options: Mapping[str, str] | None, clock: Clock | None = None) -> Iterator[None]:
+    """Hold the lease at `uri` while inside; waits until it is free. Machines' clocks are taken to agree in seconds."""
+    clock = clock or SystemClock()
+    options = dict(storage_options or {})
+    while (until := _take(_open(uri, options), clock.now())) is None:
+        _pause.wait(uniform(0.05, 0.15))
+    try:
+        yield
+    finally:
+        if clock.now() < until:
+            try:
+                _commit(_open(uri, options), 0)
+            except CommitFailedError:
+                pass  # it ran out just now, and somebody else has it
+
+
+def _open(uri: str, options: dict[str, str]) -> DeltaTable:
+    try:
+        return DeltaTable(uri, storage_options=options)
+    except TableNotFoundError:
+        kept = {"delta.logRetentionDuration": "interval 1 hours", "delta.checkpointInterval": "100"}
+        DeltaTable.create(uri, _NOTHING.schema, mode="ignore", configuration=kept, storage_options=options)
+        return DeltaTable(uri, storage_options=options)
+
+
+def _take(held: DeltaTable, now: Micros) -> Micros | None:
+    """Until when the lease is ours; None while it is somebody else's."""
+    if (held.transaction_version(_HELD) or 0) > now:
+        return None
+    try:
+        _commit(held, now + LEASE)
+    except CommitFailedError:
+        return None
+    return now + LEASE
+
+
+def _commit(held: DeltaTable, until: Micros) -> None:
+    stamp = CommitProperties(app_transactions=[Transaction(_HELD, until)], max_commit_retries=0)
+    write_deltalake(held, _NOTHING, mode="append", commit_properties=stamp)
