@@ -1,8 +1,8 @@
-"""One instrument's order book: sizes by price, and the best prices of each side in order.
+"""One instrument's order book: sizes by price, and the best levels of each side in order.
 
-A diff costs dictionary writes, and a place in a short list for the levels near the top; what is read costs look-ups.
-Prices and sizes stay the venue's floats (equal text, equal key); what is read becomes integer ticks and lots on the
-instrument's grid.
+A diff costs a look-up and a write each level, and a place in a short list for new levels near the top; reading the
+best ones costs a slice. Prices and sizes stay the venue's floats (equal text, equal key); what is read becomes integer
+ticks and lots on the instrument's grid.
 """
 
 from __future__ import annotations
@@ -18,9 +18,13 @@ from warehouse.metrics.base import Reason
 from warehouse.metrics.top import BookTop
 from warehouse.records import BookUpdate, Level
 
-__all__ = ["Book", "BookTop"]
+__all__ = ["Book", "BookTop", "Levels"]
 
-_NEAR = 64  # best prices that a side keeps in order, give or take as many
+Levels = list[list[float]]
+"""Of `[price, wire size]`."""
+
+_NEAR = 64  # best levels that a side keeps in order, give or take as many
+_SPARE = 1024  # far levels that may be gone, besides as many as there are, before they are swept out
 
 
 class Book:
@@ -65,19 +69,20 @@ class Book:
 
     def __len__(self) -> int:
         """Number of levels on both sides."""
-        return len(self._bids.sizes) + len(self._asks.sizes)
+        return len(self._bids.levels()) + len(self._asks.levels())
 
-    def best(self, n: int) -> tuple[list[float], list[float], list[float], list[float]]:
-        """Prices and wire sizes of the best `n` bids, then of the asks, best first; fewer where there are fewer."""
-        bids, asks = self._bids.best(n), self._asks.best(n)
-        bid_sizes, ask_sizes = self._bids.sizes.__getitem__, self._asks.sizes.__getitem__
-        return bids, list(map(bid_sizes, bids)), asks, list(map(ask_sizes, asks))
+    def best(self, n: int) -> tuple[Levels, Levels]:
+        """The best `n` bids and asks as `[price, wire size]`, best first; fewer where there are fewer.
+
+        To be read at once: the next update changes them.
+        """
+        return self._bids.best(n), self._asks.best(n)
 
     @property
     def crossed(self) -> bool:
         """Best bid at or above best ask: no venue's engine shows that, so the feed is at fault."""
-        bids, asks = self._bids.best(1), self._asks.best(1)
-        return bool(bids) and bool(asks) and bids[0] >= asks[0]
+        bids, asks = self.best(1)
+        return bool(bids) and bool(asks) and bids[0][0] >= asks[0][0]
 
     def top(self, n: int) -> BookTop:
         """The best `n` levels of each side (fewer where there are fewer), in ticks and lots.
@@ -87,9 +92,9 @@ class Book:
         if not self.valid:
             return BookTop([], [], [], [], Reason.GAP)
         ticks, lots = self.grid.ticks_of.__getitem__, self.grid.all_lots
-        bids, bid_sizes, asks, ask_sizes = self.best(n)
-        bid_ticks, ask_ticks = list(map(ticks, bids)), list(map(ticks, asks))
-        bid_lots, ask_lots = lots(bid_sizes), lots(ask_sizes)
+        bids, asks = self.best(n)
+        bid_ticks, ask_ticks = [ticks(price) for price, _ in bids], [ticks(price) for price, _ in asks]
+        bid_lots, ask_lots = lots(size for _, size in bids), lots(size for _, size in asks)
         reason = None
         if not bid_ticks or not ask_ticks:
             reason = Reason.ONE_SIDED
@@ -99,7 +104,7 @@ class Book:
 
     def levels(self) -> tuple[list[Level], list[Level]]:
         """All bids and asks as (price, wire size), best first."""
-        return sorted(self._bids.sizes.items(), reverse=True), sorted(self._asks.sizes.items())
+        return sorted(self._bids.levels().items(), reverse=True), sorted(self._asks.levels().items())
 
     def state(self) -> dict[str, object]:
         """All of it as JSON-able values."""
@@ -124,9 +129,14 @@ class Book:
 
 
 class _Side:
-    """Sizes by price. `_near` holds, ascending, all prices of `[_low, _high]`, the best among them."""
+    """One side's levels: the best in order, the others by price alone.
 
-    __slots__ = ("_high", "_highest_first", "_low", "_near", "sizes")
+    `_near` holds, ascending by price, the levels on the good side of `_edge`: bids from it up, asks below it. Each is
+    one mutable `[price, size]`, found by price in `_at`, so that a new size moves nothing. `_far` holds the sizes of
+    all others; one that is gone stays there with size 0 until it is swept out.
+    """
+
+    __slots__ = ("_at", "_edge", "_far", "_highest_first", "_most", "_near")
 
     def __init__(self, *, highest_first: bool) -> None:
         self._highest_first = highest_first
@@ -134,47 +144,67 @@ class _Side:
 
     def reset(self, levels: Iterable[Level]) -> None:
         """These levels and no others."""
-        self.sizes = {price: size for price, size in levels if size > 0.0}
-        self._look(_NEAR)
+        self._near: list[list[float]] = []
+        self._far = dict(levels)
+        self._look()
 
-    def _look(self, n: int) -> None:
-        """Order anew, the best `n` at least."""
-        self._near = sorted(self.sizes)
-        self._low, self._high = 0.0, inf
-        if len(self._near) > 2 * n:
-            self._trim(n)
+    def levels(self) -> dict[float, float]:
+        """All sizes by price, in no order."""
+        levels = {price: size for price, size in self._far.items() if size > 0.0}
+        levels.update(self._near)  # type: ignore[arg-type]  # pairs
+        return levels
 
-    def _trim(self, n: int) -> None:
-        near = self._near
-        if self._highest_first:
-            del near[:-n]
-            self._low = near[0]
-        else:
-            del near[n:]
-            self._high = near[-1]
+    def _look(self) -> None:
+        """Order anew."""
+        self._near = sorted(map(list, self.levels().items()))
+        self._at = {level[0]: level for level in self._near}
+        self._far = {}
+        self._edge = 0.0 if self._highest_first else inf
+        self._trim()
+
+    def _trim(self) -> None:
+        """The worst of many near levels become far ones."""
+        near, far = self._near, self._far
+        if len(near) > 2 * _NEAR:
+            worst = slice(None, -_NEAR) if self._highest_first else slice(_NEAR, None)
+            gone = near[worst]
+            del near[worst]
+            self._edge = near[0][0] if self._highest_first else gone[0][0]
+            for price, size in gone:
+                del self._at[price]
+                far[price] = size
+        self._most = 2 * len(far) + _SPARE
 
     def write(self, levels: list[Level]) -> None:
         """Take over new sizes."""
-        sizes, near, low, high = self.sizes, self._near, self._low, self._high
-        known = len(sizes)
+        near, at, far, edge, bids = self._near, self._at, self._far, self._edge, self._highest_first
+        known = at.get
         for price, size in levels:
-            if size > 0.0:
-                sizes[price] = size
-                if len(sizes) != known:
-                    known += 1
-                    if low <= price <= high:
-                        insort(near, price)
-            elif sizes.pop(price, None) is not None:
-                known -= 1
-                if low <= price <= high:
-                    del near[bisect_left(near, price)]
+            if (price >= edge) is not bids:
+                far[price] = size
+            elif size > 0.0:
+                level = known(price)
+                if level is not None:
+                    level[1] = size
+                else:
+                    level = at[price] = [price, size]
+                    insort(near, level)
+            else:
+                level = at.pop(price, None)
+                if level is not None:
+                    del near[bisect_left(near, level)]
         if len(near) > 2 * _NEAR:
-            self._trim(_NEAR)
+            self._trim()
+        elif len(far) > self._most:
+            self._far = {price: size for price, size in far.items() if size > 0.0}
+            self._most = 2 * len(self._far) + _SPARE
 
-    def best(self, n: int) -> list[float]:
-        """The best `n` prices, best first; fewer where there are fewer."""
+    def best(self, n: int) -> Levels:
+        """The best `n` levels, best first; fewer where there are fewer."""
         near = self._near
-        if len(near) < n and len(near) < len(self.sizes):
-            self._look(max(n, _NEAR))
+        if len(near) < n and self._far:
+            if n > _NEAR:
+                return sorted(map(list, self.levels().items()), reverse=self._highest_first)[:n]
+            self._look()
             near = self._near
         return near[: -n - 1 : -1] if self._highest_first else near[:n]

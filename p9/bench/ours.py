@@ -74,8 +74,8 @@ def _contestant(recording: Recording, config: EngineConfig) -> Contestant:
 
 
 def _top(book: Book) -> tuple[list[Level], list[Level]]:
-    bids, bid_sizes, asks, ask_sizes = book.best(TOP)
-    return list(zip(bids, bid_sizes, strict=True)), list(zip(asks, ask_sizes, strict=True))
+    bids, asks = book.best(TOP)
+    return [(price, size) for price, size in bids], [(price, size) for price, size in asks]
 
 
 def _turns(entries: list[Entry]) -> list[list[Entry]]:

@@ -59,5 +59,5 @@ def _quoted(quote: BestQuote) -> Best:
 
 
 def _best(book: Book) -> Best:
-    (bid,), (bid_size,), (ask,), (ask_size,) = book.best(1)
+    ((bid, bid_size),), ((ask, ask_size),) = book.best(1)
     return bid, bid_size, ask, ask_size

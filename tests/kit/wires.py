@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from random import Random
 from urllib.parse import parse_qsl, urlsplit
 
@@ -11,7 +12,7 @@ from realtime.decoding import TAKEN, answered
 from realtime.emulator.seeded import Seeded, Terms
 from realtime.engine import Engine, EngineConfig, Produced
 from realtime.succession import MARK
-from warehouse.book import Book
+from warehouse.book import Book, Levels
 from warehouse.clock import MINUTE, SECOND, ManualClock, Micros
 from warehouse.instruments import Rules
 from warehouse.journal import Entry, Kind
@@ -32,7 +33,7 @@ from warehouse.venues.base import (
 START: Micros = 1_795_000_020 * SECOND
 TICK: Micros = 100_000
 
-Tops = tuple[list[float], list[float], list[float], list[float]]
+Tops = tuple[Levels, Levels]
 
 
 class Wire:
@@ -112,7 +113,7 @@ class Bench:
             book.apply(self.view.book(update.instrument))
         else:
             book.apply(update)
-        pictures[update.update_id] = book.best(20)
+        pictures[update.update_id] = deepcopy(book.best(20))
         if len(pictures) > 2000:
             del pictures[next(iter(pictures))]
 

@@ -121,7 +121,7 @@ class Storm:
             pictures += list(self.bench.books[row["instrument"]].values())[-40:]
             assert row["bids"][0][0] < row["asks"][0][0]
             name, now = row["instrument"], row["ts_recv"]
-            if top in [(bids, asks) for bids, _, asks, _ in pictures]:
+            if top in [([price for price, _ in bids], [price for price, _ in asks]) for bids, asks in pictures]:
                 self.between[name] = now
             assert now - self.between.setdefault(name, now) <= BETWEEN, top
         elif row["best_bid"] is not None and row["best_ask"] is not None:

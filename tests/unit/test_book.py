@@ -39,7 +39,7 @@ def test_it_shows_the_best_first_in_ticks_and_lots() -> None:
     assert (top.bid_ticks, top.bid_lots) == ([1000, 999], [1000, 2000])
     assert (top.ask_ticks, top.ask_lots) == ([1001, 1002], [1500, 2500])
     assert top.reason is None
-    assert book().best(1) == ([100.0], [1.0], [100.1], [1.5])
+    assert book().best(1) == ([[100.0, 1.0]], [[100.1, 1.5]])
 
 
 def test_an_update_sets_adds_and_removes() -> None:
@@ -70,7 +70,7 @@ def test_a_one_sided_and_a_crossed_book_say_so() -> None:
     made.apply(update([(100.1, 0.0)], [(100.1, 0.0), (100.2, 0.0)]))
     assert not made.crossed
     assert made.top(1).reason is Reason.ONE_SIDED
-    assert made.best(1) == ([100.0], [1.0], [], [])
+    assert made.best(1) == ([[100.0, 1.0]], [])
 
 
 def test_a_level_off_the_grid_is_refused_when_read() -> None:
@@ -115,6 +115,6 @@ def test_a_deep_book_shows_its_best_however_it_moves() -> None:
         made.apply(update(list(changes[0].items()), list(changes[1].items())))
         sides = ({p: s for p, s in sides[0].items() if s}, {p: s for p, s in sides[1].items() if s})
         depth = random.choice((1, 20, 300))
-        bids, asks = sorted(sides[0], reverse=True)[:depth], sorted(sides[1])[:depth]
-        assert made.best(depth) == (bids, [sides[0][p] for p in bids], asks, [sides[1][p] for p in asks])
+        bids, asks = (sorted(map(list, side.items())) for side in sides)
+        assert made.best(depth) == (bids[::-1][:depth], asks[:depth])
         assert not made.crossed

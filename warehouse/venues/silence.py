@@ -7,7 +7,7 @@ patience doubles, up to sixty-four times, so that an instrument nobody trades do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Generic, Literal, TypeVar
 
 import msgspec
@@ -83,16 +83,13 @@ class Silence(Generic[Stream]):
     """A timer per stream. `limits` holds every stream of the connection, by whatever key is at hand per frame; None is
     for those that speak only when something happens.
 
-    `heard(stream, now)` is for each frame of one of these streams and costs one store in a dict.
+    `heard` is when each spoke last; each frame of one of these streams stores its time there, and no others do.
     """
-
-    heard: Callable[[Stream, Micros], None]
 
     def __init__(self, limits: Mapping[Stream, Micros | None]) -> None:
         self._limits = tuple(limits.items())
         self._at = {stream: position for position, stream in enumerate(limits)}
-        self._heard: dict[Stream, Micros] = dict.fromkeys(limits, 0)
-        self.heard = self._heard.__setitem__
+        self.heard: dict[Stream, Micros] = dict.fromkeys(limits, 0)
         count = len(self._limits)
         self._expected: list[Micros] = [0] * count
         self._found: list[Micros] = [0] * count
@@ -114,7 +111,7 @@ class Silence(Generic[Stream]):
             return []
         self._look_at = now + LOOK
         found: list[Quiet[Stream]] = []
-        heard = self._heard
+        heard = self.heard
         for position, (stream, patience) in enumerate(self._limits):
             expected = self._expected[position]
             if not expected or patience is None:
@@ -136,7 +133,7 @@ class Silence(Generic[Stream]):
 
     def state(self) -> SilenceState:
         """The memory of it."""
-        heard = list(self._heard.values())
+        heard = list(self.heard.values())
         return SilenceState(heard, list(self._expected), list(self._found), list(self._times), self._look_at)
 
     def restore(self, state: SilenceState) -> None:
@@ -144,6 +141,6 @@ class Silence(Generic[Stream]):
         if len(state.heard) != len(self._limits):
             return
         for (stream, _), heard in zip(self._limits, state.heard, strict=True):
-            self._heard[stream] = heard
+            self.heard[stream] = heard
         self._expected, self._found, self._times = list(state.expected), list(state.found), list(state.times)
         self._look_at = state.look_at

@@ -162,7 +162,7 @@ class BinanceSession:
         handler = self._by_head.get(head)
         if handler is None:
             return self._other(frame, ts_recv)
-        self._heard(head, ts_recv)
+        self._heard[head] = ts_recv
         try:
             return handler(frame, ts_recv)
         except UNREADABLE as error:
@@ -273,7 +273,7 @@ class BinanceSession:
             if control.stream is not None:
                 handler = self._handlers.get(control.stream)
                 if handler is not None:
-                    self._heard(self._heads[control.stream], ts_recv)
+                    self._heard[self._heads[control.stream]] = ts_recv
                     return handler(frame, ts_recv)
                 if control.stream != "!serverShutdown":
                     return [self._undecodable(frame, f"stream {control.stream!r} was not asked for", ts_recv)]
