@@ -62,7 +62,8 @@ class History:
         return True
 
     def _keep(self, document: ContextDocument, payload: bytes) -> None:
-        self.document, self._payload, self._spoken = document, payload, None
+        lean = msgspec.structs.replace(document, bars={})  # they have been seeded; `_payload` still holds them
+        self.document, self._payload, self._spoken = lean, payload, None
         self.as_of = max(document.batch_end.values(), default=document.created)
         strong = [level for level in document.levels if level.strength >= MIN_STRENGTH]
         self.levels = sorted(strong, key=lambda level: (level.price, level.zone_low))

@@ -18,6 +18,9 @@ from warehouse.metrics.ring import LATENESS, TradeRing
 from warehouse.records import Candle
 
 MINUTE = 60_000_000
+DEPTH = 240
+"""Closed bars of each timeframe that the live side keeps: an ATR of 14 forgets what is older."""
+
 _LENGTH = {timeframe: timeframe_us(timeframe) for timeframe in TIMEFRAMES}
 
 
@@ -108,7 +111,7 @@ def minute_bar(ring: TradeRing, minute: int, before: int | None = None) -> Bar |
 class BarStore:
     """Up to `depth` closed bars per timeframe: seeded by history, continued by the ring, corrected by the venue."""
 
-    def __init__(self, grid: Grid, depth: int = 1000) -> None:
+    def __init__(self, grid: Grid, depth: int = DEPTH) -> None:
         self.grid = grid
         self.depth = depth
         self.mismatches = 0
