@@ -13,14 +13,15 @@ if TYPE_CHECKING:
 
 
 class Deployment(msgspec.Struct, frozen=True):
-    """One scheduled flow. `flow` is its module path; a run that would overlap its predecessor is left out.
+    """One flow. `flow` is its module path; a run that would overlap its predecessor is left out.
 
+    `every_s` None: no schedule, somebody asks for it.
     `parameters` are the flow's own (empty: its defaults, which are the installation's settings and everything).
     """
 
     name: str
     flow: str
-    every_s: int
+    every_s: int | None
     tags: tuple[str, ...]
     about: str
     parameters: dict[str, object] = {}
@@ -47,10 +48,14 @@ DEPLOYMENTS: tuple[Deployment, ...] = (
                "Small files compacted, expired rows dropped."),
     Deployment("calendar", "pipelines.flows.calendar.refresh_calendar", 86_400, ("reference", "calendar"),
                "States of trading, announced listings and delistings."),
+    Deployment("reconcile", "pipelines.flows.archives.reconcile", 86_400, ("archives", "trades"),
+               "Recorded trades of the last days held against the venues' own files, as these come out."),
     Deployment("audit", "pipelines.flows.audit.audit", 86_400, ("audit",),
                "The lake's promises, and every source against the others."),
+    Deployment("archives", "pipelines.flows.archives.archives", None, ("archives",),
+               "The venues' bulk files of a range that is asked for."),
 )  # fmt: skip
-"""All scheduled flows, the most frequent first."""
+"""All flows, the most frequent first."""
 
 AT_ONCE = 2
 """Flow runs of one serving process at the same time."""

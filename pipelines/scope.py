@@ -9,6 +9,7 @@ from pipelines.plan import Span
 from warehouse.clock import Micros
 from warehouse.errors import ConfigError
 from warehouse.instruments import TIMEFRAMES, Listing
+from warehouse.venues.archives import ArchiveKind
 
 
 class Scope(BaseModel):
@@ -21,6 +22,10 @@ class Scope(BaseModel):
     timeframes: tuple[str, ...] = Field((), description="Empty: those of the settings.")
     since: Micros | None = Field(None, description="Start of the range; none: the settings' depth.")
     until: Micros | None = Field(None, description="End of the range, exclusive; none: now.")
+    archives: tuple[ArchiveKind, ...] = Field((), description="Kinds of bulk files. Empty: what REST soon forgets.")
+    files: tuple[str, ...] = Field(
+        (), description="Bulk files of this machine, or folders of them. Empty: the venues'."
+    )
 
     def chosen(self, settings: Settings) -> list[str]:
         """The venues to work on. Raises ConfigError for one that is unknown or disabled."""

@@ -4,6 +4,7 @@ FusionError                transient: bool   (may the same call succeed later?)
 ├── ConfigError            file, line, key
 ├── VenueError             venue
 │   ├── DecodeError        the frame's first bytes, and where to add it
+│   ├── BadFile            which bulk file, what is wrong with it, what to do
 │   ├── Rejected           the venue's code and words
 │   └── RateLimited        retry_after_us, transient
 ├── DataError              table, partition, the check that failed, sample rows
@@ -50,6 +51,15 @@ class DecodeError(VenueError):
         )
         self.why = why
         self.head = head
+
+
+class BadFile(VenueError):
+    """A bulk file that is damaged or written in an unknown way. Nothing of it has landed."""
+
+    def __init__(self, venue: str, file: str, why: str, advice: str) -> None:
+        super().__init__(venue, f"{file}: {why}. Nothing of this file has landed. {advice}")
+        self.file = file
+        self.why = why
 
 
 class Rejected(VenueError):

@@ -163,7 +163,10 @@ def merged(declared: Table, known: pl.DataFrame, new: pl.DataFrame, now: Micros)
     schema = polars_schema(declared)
     known = known.select([pl.col(name).cast(kind) for name, kind in schema.items()])
     key = list(declared.key)
-    new = new.unique(key, keep="last", maintain_order=True)
+    telling = [name for name in key if new[name].n_unique() > 1]  # of one instrument's rows mostly one column
+    new = new.unique(telling or key, keep="last", maintain_order=True)
+    if not known.height:
+        return Merge(new, new.height, [])
     fresh = new.join(known, on=key, how="anti", nulls_equal=True)
     both = known.join(new, on=key, how="inner", suffix="_new", nulls_equal=True)
     differs = pl.any_horizontal(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from p9 import options
+from warehouse.venues.archives import ARCHIVE_KINDS, ArchiveKind
 
 if TYPE_CHECKING:
     from pipelines.progress import Report, Step
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 DATASETS = (
     "reference", "candles", "trades", "funding", "price_candles", "open_interest", "books", "insurance", "calendar",
 )  # fmt: skip
-CHOICES = [*DATASETS, "all", "structure"]
+CHOICES = [*DATASETS, "all", "archives", "structure"]
 _SPANS = {"m": 60, "h": 3600, "d": 86_400}
 
 
@@ -52,6 +53,20 @@ def moment(text: str, now: int) -> int:
 )
 @click.option("--since", help="Start: a UTC date or time, or an age (30d). Default: what the settings keep.")
 @click.option("--until", help="End, exclusive. Default: now.")
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    type=click.Choice(ARCHIVE_KINDS),
+    help="Of archives only these; may be repeated. Default: trades, funding, open_interest.",
+)
+@click.option(
+    "--file",
+    "files",
+    multiple=True,
+    type=click.Path(),
+    help="Of archives this file, or all files of this folder, instead of the venues' own; may be repeated.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Reports as JSON lines instead of a table.")
 @options.config
 def backfill(
@@ -61,6 +76,8 @@ def backfill(
     timeframes: tuple[str, ...],
     since: str | None,
     until: str | None,
+    kinds: tuple[ArchiveKind, ...],
+    files: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Fetch what is missing of DATASET... or of all. Safe to repeat.
@@ -70,15 +87,19 @@ def backfill(
 
     With structure, context documents are made at the end, as p9 structure does.
 
+    With archives, the venues' bulk files of the range (default: seven days), or those that --file names.
+
     Exit code 0: every part was answered; 1: some part failed; 2: a wrong choice; 3: no venue could be reached.
     """
     from configs.load import load
     from pipelines.running import run
     from warehouse.errors import ConfigError
 
-    scope = asked(venues, symbols, since, until, timeframes)
+    if (kinds or files) and "archives" not in datasets:
+        raise click.UsageError("--kind and --file are about archives: p9 backfill archives ...")
+    scope = asked(venues, symbols, since, until, timeframes).model_copy(update={"archives": kinds, "files": files})
     chosen = list(DATASETS) if "all" in datasets else [name for name in DATASETS if name in datasets]
-    chosen += ["structure"] if "structure" in datasets else []
+    chosen += [name for name in ("archives", "structure") if name in datasets]
     with bars(as_json) as heard:
         try:
             reports = run(chosen, load(), scope, heard)

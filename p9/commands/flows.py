@@ -89,4 +89,5 @@ def listed() -> None:
     from pipelines.deploy import DEPLOYMENTS
 
     for each in DEPLOYMENTS:
-        click.echo(f"{each.name:<12} every {each.every_s:>5} s   {each.about}")
+        when = "on request" if each.every_s is None else f"every {each.every_s:>5} s"
+        click.echo(f"{each.name:<13} {when:<14} {each.about}")

@@ -13,6 +13,7 @@ from prefect import Task, flow
 from configs.load import load
 from configs.settings import Settings
 from pipelines.flows import artifacts
+from pipelines.flows.archives import check_files, load_archives
 from pipelines.flows.books import load_books
 from pipelines.flows.calendar import load_calendar
 from pipelines.flows.candles import load_candles
@@ -45,6 +46,9 @@ JUDGED = ("trades", "funding", "candles")
 
 ALL: tuple[str, ...] = ("reference", *LOADS, "structure")
 
+ON_REQUEST = ("archives",)
+"""What is fetched when it is named, and not because everything is."""
+
 
 @flow(name="backfill", persist_result=False)
 def backfill(
@@ -57,10 +61,11 @@ def backfill(
     Raises ConfigError for an unknown dataset, venue or symbol before anything is asked.
     """
     settings = settings or load()
-    if unknown := [name for name in datasets if name not in ALL]:
-        raise ConfigError(f"unknown dataset {', '.join(unknown)}; known: {', '.join(ALL)}, all")
+    if unknown := [name for name in datasets if name not in (*ALL, *ON_REQUEST)]:
+        raise ConfigError(f"unknown dataset {', '.join(unknown)}; known: {', '.join((*ALL, *ON_REQUEST))}, all")
     venues = scope.chosen(settings)
     scope.check(settings)
+    check_files(settings, scope)
     reports = results([load_reference.submit(settings, venue, scope) for venue in venues])
     reachable = [report.venue for report in reports if report.reachable]
     futures = {
@@ -70,6 +75,8 @@ def backfill(
     }
     for name in JUDGED:
         reports += results(futures.pop(name, ()))
+    if "archives" in datasets:
+        reports += results([load_archives.submit(settings, venue, scope) for venue in reachable])
     if "structure" in datasets:
         reports += results([judge_structure.submit(settings, venue, scope) for venue in venues])
     for others in futures.values():

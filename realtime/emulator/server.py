@@ -23,6 +23,7 @@ from realtime.emulator.client import Client
 from realtime.emulator.faults.desk import Desk
 from realtime.emulator.faults.parts import Asked, Link, Tools
 from realtime.emulator.market import Cold
+from realtime.emulator.resuming import remaining
 from realtime.emulator.source import About, Played
 from realtime.emulator.tape import stream_of
 from warehouse.clock import Clock, Micros
@@ -91,6 +92,7 @@ class VenueServer:
             body = msgspec.json.encode(self.about)
             return web.Response(body=body, content_type="application/json", headers=self._headers)
         reply = await self._reply(Asked(base=base, path=path, query=dict(request.query)), request.remote or HOST)
+        reply = remaining(reply, request.headers.get("Range", ""), request.headers.get("If-Range", ""))
         headers = {"Content-Type": "application/json", **reply.headers, **self._headers}
         return web.Response(status=reply.status, body=reply.body, headers=headers)
 

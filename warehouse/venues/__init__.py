@@ -7,6 +7,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import cast
 
+from warehouse.venues.archives import ArchiveModule
 from warehouse.venues.base import HistoryModule, VenueModule
 
 VENUES: tuple[str, ...] = ("binance", "bybit", "okx")
@@ -23,3 +24,9 @@ def history(name: str) -> HistoryModule:
     """The REST walks of the venue called `name`."""
     venue(name)
     return cast(HistoryModule, import_module(f"warehouse.venues.{name}.history"))
+
+
+def archive(name: str) -> ArchiveModule:
+    """The bulk files of the venue called `name`."""
+    venue(name)
+    return cast(ArchiveModule, import_module(f"warehouse.venues.{name}.archive"))

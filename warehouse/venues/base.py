@@ -33,7 +33,7 @@ UNREADABLE: tuple[type[Exception], ...] = (msgspec.MsgspecError, ValueError, Ove
 
 Purpose = Literal[
     "book", "trades", "candles", "funding", "instruments", "time",
-    "mark_price", "open_interest", "insurance", "ticker", "status", "calendar",
+    "mark_price", "open_interest", "insurance", "ticker", "status", "calendar", "archive",
 ]  # fmt: skip
 
 MarkKind = Literal["mark", "index"]

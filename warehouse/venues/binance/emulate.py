@@ -12,6 +12,7 @@ from warehouse.instruments import Listing, Market, timeframe_us
 from warehouse.records import Trade
 from warehouse.venues.base import EmulatedConnection, MarketView, Reply
 from warehouse.venues.binance import spell_feeds
+from warehouse.venues.binance.emulate_archive import Archive
 from warehouse.venues.binance.emulate_feeds import Feeds
 from warehouse.venues.binance.emulate_query import (
     FOREVER,
@@ -66,6 +67,7 @@ class EmulatedBinance:
         }
         self._paths["/fapi/v1/fundingRate"] = self._funding_rate
         self._paths |= Feeds(view, self._symbols).paths
+        self._archive = Archive(view, rules)
 
     def connect(self, base: str, path: str, query: Query, now: Micros) -> EmulatedConnection:
         """A WebSocket on `/stream`, `/ws/<stream>`, or the same behind `/public` and `/market` of futures."""
@@ -75,6 +77,8 @@ class EmulatedBinance:
 
     def rest(self, base: str, path: str, query: Query, now: Micros) -> Reply:
         """One GET. Every reply says how much of the minute's weight is used; beyond it comes 429 with Retry-After."""
+        if base == "rest_archive":
+            return self._archive.reply(path, now)
         market: Market = "spot" if base == "rest_spot" else "perp"
         answer = self._paths.get(path)
         if answer is None or path.startswith(("/api/", "/sapi/")) != (market == "spot"):

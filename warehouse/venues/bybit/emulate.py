@@ -5,6 +5,7 @@ from __future__ import annotations
 from warehouse.clock import Micros
 from warehouse.venues.base import EmulatedConnection, MarketView, Reply
 from warehouse.venues.bybit.decode import VENUE
+from warehouse.venues.bybit.emulate_archive import Archive
 from warehouse.venues.bybit.emulate_feeds import Feeds
 from warehouse.venues.bybit.emulate_frames import Floor
 from warehouse.venues.bybit.emulate_rest import RestSide
@@ -16,12 +17,16 @@ class EmulatedBybit:
 
     def __init__(self, view: MarketView) -> None:
         self._feeds = Feeds(view)
-        self._rest = RestSide(view, [rule for rule in view.rules() if rule.venue == VENUE], self._feeds)
+        rules = [rule for rule in view.rules() if rule.venue == VENUE]
+        self._rest = RestSide(view, rules, self._feeds)
+        self._archive = Archive(view, rules)
         self._floor = Floor(view)
         self._connections = 0
 
     def rest(self, base: str, path: str, query: dict[str, str], now: Micros) -> Reply:
-        """Answer a GET; `base` does not matter, Bybit has one."""
+        """Answer a GET, of the archive or of the one other base."""
+        if base == "rest_archive":
+            return self._archive.reply(path, now)
         return self._rest.reply(path, query, now)
 
     def connect(self, base: str, path: str, query: dict[str, str], now: Micros) -> EmulatedConnection:

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 
 from warehouse.instruments import Market, Rules
 from warehouse.venues.base import TODAY, Dialect, EmulatedVenue, MarketView, Session
-from warehouse.venues.okx.session import ENDPOINTS, NAME
+from warehouse.venues.okx.session import ENDPOINTS as _BASES
+from warehouse.venues.okx.session import NAME
 from warehouse.venues.okx.session import sessions as _sessions
 
 __all__ = ["NAME", "ENDPOINTS", "sessions", "emulated", "symbol"]
+
+ENDPOINTS: dict[str, str] = {**_BASES, "rest_archive": "https://static.okx.com"}
 
 
 def sessions(rules: Sequence[Rules], dialect: Dialect = TODAY) -> list[Session]:

@@ -12,6 +12,7 @@ from warehouse.instruments import timeframe_us
 from warehouse.records import Candle
 from warehouse.venues.base import MarketView, Reply
 from warehouse.venues.okx import emulate_feeds, render, render_feeds
+from warehouse.venues.okx.emulate_archive import Archive
 from warehouse.venues.okx.emulate_feeds import RECENT_BARS, TIMEFRAME_OF, Feeds
 from warehouse.venues.okx.emulate_socket import EmulatedOkxConnection
 from warehouse.venues.okx.queries import FAR, Answerer, Query, Refused, between, integer, limited, one_of, rules_of
@@ -29,6 +30,7 @@ LIMITS: dict[str, tuple[int, str]] = {
     "/api/v5/market/history-candles": (20, ""),
     "/api/v5/market/trades": (100, ""),
     "/api/v5/market/history-trades": (20, ""),
+    "/api/v5/public/market-data-history": (5, ""),
     **emulate_feeds.LIMITS,
 }
 """Requests per two seconds and address, and the parameter that has a budget of its own."""
@@ -42,6 +44,7 @@ class EmulatedOkx:
         self.feeds = Feeds(view)
         self._asked: dict[tuple[str, str], list[Micros]] = {}
         self._connections = 0
+        self._archive = Archive(view)
         self._paths: dict[str, Answerer] = {
             "/api/v5/public/time": self._time,
             "/api/v5/public/instruments": self._instruments,
@@ -51,6 +54,7 @@ class EmulatedOkx:
             "/api/v5/market/history-candles": self._candles,
             "/api/v5/market/trades": self._newest_trades,
             "/api/v5/market/history-trades": self._trades,
+            "/api/v5/public/market-data-history": self._archive.links,
             **self.feeds.paths,
         }
 
@@ -61,6 +65,8 @@ class EmulatedOkx:
 
     def rest(self, base: str, path: str, query: dict[str, str], now: Micros, /) -> Reply:
         """One GET. The reply to an unknown path is 404, to too many requests 429 with code 50011."""
+        if base == "rest_archive":
+            return self._archive.reply(path, now)
         answer = self._paths.get(path)
         if answer is None:
             return _reply(404, "404", "Invalid Request URI", [])
