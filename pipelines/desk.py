@@ -17,8 +17,9 @@ from redis.retry import Retry
 from pipelines.load import Lander
 from pipelines.sources.base import Source
 from pipelines.sources.ccxt import CcxtSource
-from pipelines.sources.throttle import CommonThrottle, OwnThrottle, of_process
 from warehouse import keys
+from warehouse.budgets.own import Budget, of_process
+from warehouse.budgets.shared import SharedBudget
 from warehouse.clock import SystemClock
 from warehouse.errors import ConfigError
 
@@ -64,13 +65,12 @@ class Desk:
         self.lake = open_lake(settings)
         self.lander = Lander(self.lake, self.run_id)
         self.bus = open_bus(settings)
-        self._throttle = self._budget()
+        self._budget: Budget = of_process(venue)
+        if self.bus is not None:
+            self._budget = SharedBudget(of_process(venue), settings.bus_url)
         self.source: Source = source or CcxtSource(
-            venue, lambda key: settings.endpoint(venue, key), settings.realm, self._throttle
+            venue, lambda key: settings.endpoint(venue, key), settings.realm, self._budget
         )
-
-    def _budget(self) -> CommonThrottle | OwnThrottle:
-        return of_process(self.venue) if self.bus is None else CommonThrottle(self.venue, self.settings.bus_url)
 
     async def __aenter__(self) -> Desk:
         return self
@@ -79,7 +79,6 @@ class Desk:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.source.close()
-        if isinstance(self._throttle, CommonThrottle):
-            await self._throttle.close()
+        await self._budget.close()
         if self.bus is not None:
             self.bus.close()

@@ -10,6 +10,7 @@ import structlog
 from realtime.decoding import TAKEN
 from realtime.feed import Accept, Feed, Rest
 from realtime.succession import MARK
+from warehouse.budgets.own import Budget
 from warehouse.journal import Kind
 from warehouse.venues.base import CloseHeir, Command, Fetch, OpenHeir, Reconnect, Send, TakeOver
 
@@ -19,17 +20,20 @@ log = structlog.get_logger()
 class Connections:
     """Obeys what sessions command. `failed` is told of an error that ends a feed."""
 
-    def __init__(self, accept: Accept, rest: Rest, transport: str, failed: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self, accept: Accept, rest: Rest, budget: Budget, transport: str, failed: Callable[[BaseException], None]
+    ) -> None:
         self.feeds: dict[str, Feed] = {}
         self._accept = accept
         self._rest = rest
+        self._budget = budget
         self._transport = transport
         self._failed = failed
         self._tasks: dict[asyncio.Task[None], None] = {}
 
     def open(self, name: str, url: str) -> None:
         """Keep a connection to `url` from now on."""
-        feed = self.feeds[name] = Feed(name, url, self._accept, self._transport)
+        feed = self.feeds[name] = Feed(name, url, self._accept, self._budget, self._transport)
         task = asyncio.create_task(feed.run())
         self._tasks[task] = None
         task.add_done_callback(self._ended)

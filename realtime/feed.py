@@ -6,13 +6,11 @@ What arrives becomes a journal entry at once; what the core commands is obeyed h
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import random
 import re
 import socket
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 from typing import Protocol
 
 import aiohttp
@@ -20,8 +18,10 @@ import structlog
 
 from realtime.decoding import answered
 from realtime.succession import MARK
-from warehouse.clock import HOUR, SECOND, Clock, Micros, monotonic
-from warehouse.errors import ConfigError
+from warehouse.budgets.limits import CHARGES, CONNECTS, told_to_wait
+from warehouse.budgets.own import Budget
+from warehouse.clock import Clock, monotonic
+from warehouse.errors import ConfigError, RateLimited
 from warehouse.journal import Kind
 from warehouse.venues.base import Fetch
 
@@ -80,21 +80,6 @@ def explain(error: BaseException) -> str:
     return text
 
 
-def retry_after(header: str | None, now: Micros) -> Micros:
-    """How long a `Retry-After` asks us to wait: seconds or an HTTP date (RFC 9110, 10.2.3).
-
-    A second where there is none or it cannot be read, never more than an hour.
-    """
-    wait = SECOND
-    if header is not None:
-        try:
-            wait = round(float(header) * SECOND)
-        except (ValueError, OverflowError):
-            with contextlib.suppress(ValueError):
-                wait = round(parsedate_to_datetime(header).timestamp() * SECOND) - now
-    return min(max(wait, 0), HOUR)
-
-
 class Backoff:
     """Growing pauses with jitter, seconds; `reset` after a success. `draw` picks a number between two."""
 
@@ -116,16 +101,17 @@ class Backoff:
 
 
 class Feed:
-    """Keeps one connection's socket open: connect, pass frames on, reconnect with backoff.
+    """Keeps one connection's socket open: connect within the budget, pass frames on, reconnect with backoff.
 
     `name` is the connection's. An heir (`~` behind its name) connects once and does not come back when it is lost.
     """
 
-    def __init__(self, name: str, url: str, accept: Accept, transport: str = "picows") -> None:
+    def __init__(self, name: str, url: str, accept: Accept, budget: Budget, transport: str = "picows") -> None:
         self.name = name
         self.url = url
         self.transport = transport
         self._accept = accept
+        self._budget = budget
         self._socket: Socket | None = None
         self._paused = False
         self._retired = False
@@ -164,8 +150,9 @@ class Feed:
         backoff = Backoff()
         while not self._retired:
             try:
+                await self._budget.admit(CONNECTS[self._budget.venue], 1)
                 self._socket = await asyncio.wait_for(self._open(), OPEN_S)
-            except (OSError, TimeoutError, aiohttp.ClientError, ConfigError) as error:
+            except (OSError, TimeoutError, aiohttp.ClientError, ConfigError, RateLimited) as error:
                 self.why = explain(error)
                 log.warning("connect_failed", connection=self.name, url=self.url, why=self.why)
                 if self._given_up(self.why):
@@ -208,16 +195,16 @@ class Feed:
 
 
 class Rest:
-    """Obeys `Fetch` commands: one GET each, a few at a time, pausing when the venue says so; every outcome becomes
-    an entry.
-    """
+    """Obeys `Fetch` commands: one GET each, a few at a time and within the budget; every outcome becomes an entry."""
 
-    def __init__(self, bases: Callable[[str], str], accept: Accept, clock: Clock, at_once: int = SLOTS) -> None:
+    def __init__(
+        self, bases: Callable[[str], str], accept: Accept, clock: Clock, budget: Budget, at_once: int = SLOTS
+    ) -> None:
         self._bases = bases
         self._accept = accept
         self._clock = clock
+        self._budget = budget
         self._slots = asyncio.Semaphore(at_once)
-        self._not_before = 0
         self._http: aiohttp.ClientSession | None = None
         self._tasks: dict[asyncio.Task[None], str] = {}
 
@@ -228,19 +215,20 @@ class Rest:
         task.add_done_callback(lambda done: self._tasks.pop(done, None))
 
     async def get(self, fetch: Fetch) -> tuple[int, bytes, dict[str, str]]:
-        """One GET: status, body, headers. Status 0 means that no reply came; the body then says why."""
+        """One GET: status, body, headers. Status 0: no reply came, or the budget forbids to ask; the body says why."""
         if self._http is None:
             self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REST_S))
         async with self._slots:
-            if (wait := self._not_before - self._clock.now()) > 0:
-                await asyncio.sleep(wait / 1e6)
             try:
+                limit, cost = CHARGES[self._budget.venue](fetch)
+                await self._budget.admit(limit, cost)
                 async with self._http.get(self._bases(fetch.base) + fetch.path, params=fetch.query) as reply:
                     body = await reply.read()
-                    if reply.status in (418, 429):
-                        now = self._clock.now()
-                        self._not_before = now + retry_after(reply.headers.get("Retry-After"), now)
+                    if (wait := told_to_wait(reply.status, body, reply.headers, self._clock.now())) is not None:
+                        await self._budget.pause(limit, wait)
                     return reply.status, body, dict(reply.headers)
+            except RateLimited as error:
+                return 0, str(error).encode(), {}
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 return 0, explain(error).encode(), {}
 

@@ -28,6 +28,8 @@ from realtime.message import Message, record_name
 from realtime.pulse import Pulse
 from realtime.sinks.base import receipt
 from realtime.sinks.redis import RedisSink
+from warehouse.budgets.own import WORKER_ALONE, OwnBudget
+from warehouse.budgets.shared import SharedBudget
 from warehouse.clock import MINUTE, Clock, Micros, monotonic
 from warehouse.errors import ConfigError, FusionError, JournalError, VenueError
 from warehouse.instruments import Listing, Rules
@@ -69,8 +71,9 @@ class Worker:
         self.options = options
         self.clock = clock
         self.sink = RedisSink(options.bus_url, realm=options.realm, clock=clock)
-        self.rest = Rest(options.endpoints.__getitem__, self.accept, clock)
-        self.connections = Connections(self.accept, self.rest, options.transport, self._failed)
+        self.budget = SharedBudget(OwnBudget(options.venue, WORKER_ALONE), options.bus_url, reserve=0.0)
+        self.rest = Rest(options.endpoints.__getitem__, self.accept, clock, self.budget)
+        self.connections = Connections(self.accept, self.rest, self.budget, options.transport, self._failed)
         self.pulse = Pulse(self._venue_time, self.accept, clock, options.ntp)
         self.undecodable = 0
         self._block: list[Entry] = []
@@ -145,6 +148,7 @@ class Worker:
         finally:
             self.connections.close()
             await self.rest.close()
+            await self.budget.close()
             await self.sink.close()
             if hasattr(self, "writer"):
                 self.writer.close()

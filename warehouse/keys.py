@@ -35,5 +35,10 @@ def health(process: str) -> str:
 
 
 def bucket(venue: str, limit: str) -> str:
-    """A shared request budget."""
-    return f"p9:budget:{venue}:{limit}"
+    """A request budget that all processes of one address share. The braces keep a venue's in one place of a cluster."""
+    return f"p9:budget:{{{venue}}}:{limit}"
+
+
+def gate(venue: str, name: str) -> str:
+    """Until when the venue wants nobody of this address to ask (Redis's own clock, microseconds)."""
+    return f"p9:gate:{{{venue}}}:{name}"

@@ -1,7 +1,7 @@
 """A venue asked through ccxt's raw endpoints: ccxt knows how to spell and send; we keep every field it would drop.
 
-ccxt is imported when a source is made (half a second, 100 MB). Its own throttle is off: ours knows the venue's weights
-and shares them with the worker.
+ccxt is imported when a source is made (half a second, 100 MB). Its own throttle is off: our budget knows the venue's
+weights and shares them with the worker.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pipelines.sources.base import ATTEMPTS, Blocked, Unreachable, patiently
-from pipelines.sources.limits import CHARGES
-from pipelines.sources.throttle import Throttle, of_process
-from warehouse.clock import MINUTE, SECOND, Micros
+from warehouse.budgets.limits import CHARGES, retry_after, told_to_wait
+from warehouse.budgets.own import Budget, of_process
+from warehouse.clock import SystemClock
 from warehouse.errors import ConfigError, RateLimited, Rejected, VenueError
 from warehouse.venues.base import Fetch
 
@@ -31,7 +31,6 @@ FIRST_ATTEMPTS = 3
 """Until a venue has answered once, it is more likely out of reach than unwell."""
 
 REALM_HEADER = "x-p9-realm"
-BYBIT_COOLING: Micros = 10 * MINUTE
 
 
 def _point_binance(base: Endpoint) -> dict[str, Any]:
@@ -76,14 +75,14 @@ class CcxtSource:
         venue: str,
         endpoint: Endpoint,
         realm: str,
-        throttle: Throttle | None = None,
+        budget: Budget | None = None,
         chance: random.Random | None = None,
     ) -> None:
         import ccxt.async_support as ccxt
 
         self._venue = venue
         self._realm = realm
-        self._throttle = throttle or of_process(venue)
+        self._budget = budget or of_process(venue)
         self._chance = chance or random.Random()
         self._reached = False
         self._exchange = getattr(ccxt, venue)({"enableRateLimit": False, "timeout": TIMEOUT_S * 1000})
@@ -113,14 +112,14 @@ class CcxtSource:
         import ccxt.async_support as ccxt
 
         limit, cost = CHARGES[self._venue](fetch)
-        await self._throttle.admit(limit, cost)
+        await self._budget.admit(limit, cost)
         _reply.set(None)
         try:
             parsed: object = await getattr(self._exchange, fetch.ccxt)(dict(fetch.query))
         except ccxt.BaseError as error:
             failure = explain(self._venue, error, _reply.get())
             if isinstance(failure, RateLimited):
-                await self._throttle.pause(limit, failure.retry_after_us)
+                await self._budget.pause(limit, failure.retry_after_us)
             raise failure from error
         self._same_realm(_reply.get())
         return parsed
@@ -143,10 +142,11 @@ def explain(venue: str, error: Exception, reply: _Reply | None) -> VenueError:
     headers: Mapping[str, str] = reply.headers if reply else {}
     if status == 451 or (status == 403 and "too frequent" not in words.lower()):
         return Blocked(venue, status, reply.body if reply else words)
-    if status == 403:
-        return RateLimited(venue, BYBIT_COOLING)
-    if status in (418, 429) or isinstance(error, ccxt.RateLimitExceeded | ccxt.DDoSProtection):
-        return RateLimited(venue, _retry_after(headers))
+    now = SystemClock().now()
+    if reply and (wait := told_to_wait(status, reply.body.encode(), headers, now)) is not None:
+        return RateLimited(venue, wait)
+    if isinstance(error, ccxt.RateLimitExceeded | ccxt.DDoSProtection):
+        return RateLimited(venue, retry_after(headers.get("retry-after"), now))
     if isinstance(error, ccxt.NetworkError) or '"retCode":10016' in words.replace(" ", ""):
         return Unreachable(venue, _why(error, status))
     code, text = _code(reply.body if reply else "")
@@ -165,14 +165,6 @@ def _why(error: Exception, status: int) -> str:
     if isinstance(cause, TimeoutError):
         return f"no answer within {TIMEOUT_S} s: check the network ({error})"
     return f"HTTP {status}: {error}" if status else f"no usable reply: {cause or error}"
-
-
-def _retry_after(headers: Mapping[str, str]) -> Micros:
-    """What the venue asked for; two seconds where it did not say."""
-    try:
-        return max(int(float(headers.get("retry-after", "2")) * SECOND), 0)
-    except ValueError:
-        return 2 * SECOND
 
 
 def _code(body: str) -> tuple[str, str]:

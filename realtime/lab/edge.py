@@ -16,12 +16,13 @@ import msgspec
 
 from realtime.decoding import TAKEN, answered
 from realtime.emulator.faults.parts import Abort, Asked, Close, Refusal, Treatment
-from realtime.feed import CALM_S, MAX_FRAME, OPEN_S, REST_S, SLOTS, Accept, Backoff, explain, retry_after
+from realtime.feed import CALM_S, MAX_FRAME, OPEN_S, REST_S, SLOTS, Accept, Backoff, explain
 from realtime.lab.far import Far, Link
 from realtime.pulse import EVERY_S, SAMPLES
 from realtime.rails.clocks import Health
 from realtime.sockets import too_large
 from realtime.succession import MARK
+from warehouse.budgets.limits import told_to_wait
 from warehouse.clock import SECOND, ManualClock, Micros
 from warehouse.errors import VenueError
 from warehouse.instruments import Market
@@ -259,9 +260,9 @@ class Edge:
             self.time.after(back, lambda: come(found.status, found.body, found.headers))
 
         def come(status: int, body: bytes, headers: dict[str, str]) -> None:
-            if status in (418, 429):
-                now = self.time.clock.now()
-                self._not_before = now + retry_after(headers.get("Retry-After"), now)
+            now = self.time.clock.now()
+            if (wait := told_to_wait(status, body, headers, now)) is not None:
+                self._not_before = now + wait
             finish(status, body)
 
         def finish(status: int, body: bytes) -> None:

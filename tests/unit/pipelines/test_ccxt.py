@@ -12,7 +12,7 @@ from aiohttp import web
 from pipelines.sources import base
 from pipelines.sources.base import Blocked, Unreachable, backoff
 from pipelines.sources.ccxt import CcxtSource
-from pipelines.sources.throttle import OwnThrottle
+from warehouse.budgets.own import OwnBudget
 from warehouse.clock import SECOND
 from warehouse.errors import ConfigError, RateLimited, Rejected
 from warehouse.venues.base import Fetch
@@ -47,7 +47,7 @@ async def source(venue: str, answer: Answer, realm: str = "live") -> AsyncIterat
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    made = CcxtSource(venue, lambda key: f"{url}/{key}", realm, OwnThrottle(venue, 1000.0))
+    made = CcxtSource(venue, lambda key: f"{url}/{key}", realm, OwnBudget(venue, 1000.0))
     try:
         yield made
     finally:
@@ -121,10 +121,10 @@ async def test_too_many_requests_become_a_wait_as_long_as_the_venue_says(
 ) -> None:
     paused: list[int] = []
 
-    async def pause(self: OwnThrottle, limit: object, us: int) -> None:
+    async def pause(self: OwnBudget, limit: object, us: int) -> None:
         paused.append(us)
 
-    monkeypatch.setattr(OwnThrottle, "pause", pause)
+    monkeypatch.setattr(OwnBudget, "pause", pause)
     async with source(venue, always(status, body, Retry_After="7")) as asked:
         with pytest.raises(RateLimited):
             await asked.ask(fetch)
@@ -153,7 +153,7 @@ async def test_what_may_succeed_later_is_asked_again(venue: str, fetch: Fetch, s
 
 
 async def test_nobody_there_is_said_in_words_with_something_to_do() -> None:
-    asked = CcxtSource("okx", lambda _: "http://127.0.0.1:9", "live", OwnThrottle("okx", 1000.0))
+    asked = CcxtSource("okx", lambda _: "http://127.0.0.1:9", "live", OwnBudget("okx", 1000.0))
     with pytest.raises(Unreachable, match="nothing listens there"):
         await asked.ask(OKX)
     await asked.close()

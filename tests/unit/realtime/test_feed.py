@@ -9,8 +9,8 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from realtime.feed import retry_after
 from realtime.sockets import open_socket, too_large
+from warehouse.budgets.limits import retry_after
 from warehouse.clock import HOUR, SECOND, Micros
 
 NOW: Micros = 1_795_000_000 * SECOND

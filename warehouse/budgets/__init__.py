@@ -1,0 +1,1 @@
+"""What the venues allow an address to ask, and how all our processes there keep to it together."""
