@@ -22,7 +22,7 @@ from warehouse.metrics.ring import TradeRing
 from warehouse.metrics.top import BookTop
 from warehouse.metrics.windows import TradeWindow
 from warehouse.structure.atr import atr
-from warehouse.structure.fusion import close_location, in_atr, resistance, support, va_position
+from warehouse.structure.fusion import close_location, distance, in_atr, resistance, support, va_position
 from warehouse.structure.volume import relative_volume, volume_sma
 
 ATR_TIMEFRAME = "1h"
@@ -196,8 +196,7 @@ def level_fields(fields: Fields, now: Situation) -> None:
         if level is None or price is None:
             fields.set(f"dist_{side}_atr", None, gone)
         else:
-            away = price - level.zone_high if side == "support" else level.zone_low - price
-            fields.put(f"dist_{side}_atr", in_atr(max(0.0, away), now.atr))
+            fields.put(f"dist_{side}_atr", distance(price, level, now.atr))
     fields.set("atr", now.atr, Reason.NO_HISTORY)
     fields.set("atr_timeframe", ATR_TIMEFRAME)
 

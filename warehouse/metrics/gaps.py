@@ -21,12 +21,6 @@ class Gaps:
         """Trades of `[start, end)` are missing; `end` None: nobody knows yet until when."""
         self.marks.append([start // 1_000_000, -1 if end is None else -(-end // 1_000_000), 0])
 
-    def close(self, end: Micros) -> None:
-        """The open marks end here, unrepaired."""
-        for mark in self.marks:
-            if mark[1] < 0:
-                mark[1] = max(mark[0], -(-end // 1_000_000))
-
     def heal(self, start: Micros, now: int) -> None:
         """What was missing since `start` has arrived, or proved never to have been. `now` is the running second."""
         first = start // 1_000_000

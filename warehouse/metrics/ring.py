@@ -198,10 +198,6 @@ class TradeRing:
         """Trades of `[start, end)` are missing; `end` None: nobody knows yet until when. Such windows answer `GAP`."""
         self.gaps.open(start, end)
 
-    def close_gap(self, end: Micros) -> None:
-        """The open gaps end here, unrepaired."""
-        self.gaps.close(end)
-
     def heal(self, start: Micros) -> None:
         """What was missing since `start` has arrived, or never was; its late trades are still taken."""
         self.gaps.heal(start, self._second)

@@ -7,14 +7,12 @@ where the book is valid, else the last trade.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import floor
 from typing import Literal
 
 import msgspec
 
 from warehouse.clock import MINUTE, Micros
 from warehouse.context import ContextDocument, LevelContext
-from warehouse.instruments import Grid
 from warehouse.metrics.bars import Bar
 from warehouse.metrics.base import Reason, Value
 
@@ -50,16 +48,9 @@ def in_atr(distance: float, atr: float | None) -> Value:
     return Value.of(distance / atr)
 
 
-def support_distance(price: float, levels: Sequence[LevelContext], atr: float | None) -> Value:
-    """ATRs down to the zone of the nearest support, 0 inside it; `NO_LEVEL` if there is none."""
-    level = support(price, levels)
-    return Value.missing(Reason.NO_LEVEL) if level is None else in_atr(max(0.0, price - level.zone_high), atr)
-
-
-def resistance_distance(price: float, levels: Sequence[LevelContext], atr: float | None) -> Value:
-    """ATRs up to the zone of the nearest resistance, 0 inside it; `NO_LEVEL` if there is none."""
-    level = resistance(price, levels)
-    return Value.missing(Reason.NO_LEVEL) if level is None else in_atr(max(0.0, level.zone_low - price), atr)
+def distance(price: float, level: LevelContext, atr: float | None) -> Value:
+    """ATRs from `price` to the zone of a level, 0 inside it."""
+    return in_atr(max(0.0, price - level.zone_high, level.zone_low - price), atr)
 
 
 def va_position(price: float, val: float, vah: float) -> tuple[Value, Value]:
@@ -139,12 +130,6 @@ def reward_to_risk(entry: float, stop_price: float | None, target: float | None)
         return Value.missing(Reason.NO_LEVEL)
     risk = entry - stop_price
     return Value.missing(Reason.ZERO_VARIANCE) if risk == 0.0 else Value.of((target - entry) / risk)
-
-
-def size_for_risk(risk: float, entry: float, stop_price: float, exit_slip_bps: float, grid: Grid) -> float:
-    """Base units that lose `risk` quote units if stopped with that slippage, rounded down to a lot."""
-    per_unit = abs(entry - stop_price) + entry * exit_slip_bps / 10_000
-    return grid.size(floor(risk / per_unit * grid.size_den / grid.size_num))
 
 
 def broken_levels(price: float, levels: Sequence[LevelContext], atr: float | None) -> list[LevelContext]:

@@ -58,14 +58,6 @@ def from_counts(counts: Mapping[int, float], width: int, source: str) -> Profile
     return Profile(width=width, first=low, volumes=[float(kept.get(k, 0)) for k in range(low, high + 1)], source=source)
 
 
-def from_trades(trades: Iterable[tuple[int, int]], width: int) -> Profile | None:
-    """The profile of (ticks, lots); None without trades."""
-    counts: dict[int, float] = {}
-    for ticks, lots in trades:
-        counts[ticks // width] = counts.get(ticks // width, 0) + lots
-    return from_counts(counts, width, "trades")
-
-
 def from_bars(bars: Iterable[Bar], width: int, timeframe: str) -> Profile | None:
     """The profile with each bar's volume spread evenly over its range; None without volume."""
     counts: dict[int, float] = {}

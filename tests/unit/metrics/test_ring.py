@@ -124,11 +124,12 @@ def test_trades_that_repair_a_gap_are_taken_however_late() -> None:
     assert ring.late == 0
 
 
-def test_an_unrepaired_gap_ends_where_it_is_closed() -> None:
+def test_an_unrepaired_gap_ends_where_the_ledger_says() -> None:
     ring = f1_ring(60)
     ring.gap(10 * S)
     assert ring.window(60, 5).reason is Reason.GAP
-    ring.close_gap(20 * S)
+    ring.heal(10 * S)
+    ring.gap(10 * S, 20 * S)
     assert ring.window(60, 5).reason is None
     assert ring.window(60, 45).reason is Reason.GAP
 

@@ -1,13 +1,10 @@
-"""Ranks among the recent past, and live volume by price."""
+"""Ranks among the recent past."""
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 
-from warehouse.clock import DAY
 from warehouse.metrics.base import Reason
-from warehouse.metrics.price_bins import PriceBins
 from warehouse.metrics.samples import Samples
 
 
@@ -30,30 +27,3 @@ def test_the_oldest_sample_leaves_and_few_say_nothing() -> None:
     twin.restore(samples.state())
     assert twin.state() == samples.state() == [1.0, 2.0, 3.0]
     assert twin.quantile(1.0) == samples.quantile(1.0)
-
-
-def test_price_bins_count_a_day_and_begin_anew_at_midnight() -> None:
-    bins = PriceBins(5, since=0)
-    bins.add(10, 1004, 3, True)
-    bins.add(20, 1000, 2, False)
-    bins.add(30, 1012, 1, False)
-    assert bins.sides() == [(200, 3, 2), (202, 0, 1)]
-    assert bins.counts() == {200: 5, 202: 1}
-    assert bins.whole
-    bins.resize(10)
-    assert bins.width == 5
-    bins.add(DAY + 5, 1012, 4, True)
-    assert (bins.width, bins.counts(), bins.whole) == (10, {101: 4}, True)
-    bins.add(DAY - 1, 1012, 4, True)
-    assert bins.counts() == {101: 4}
-
-
-def test_price_bins_begun_in_the_middle_of_a_day_say_so() -> None:
-    bins = PriceBins(5)
-    bins.add(DAY + 100, 1000, 1, True)
-    assert not bins.whole
-    twin = PriceBins(1)
-    twin.restore(msgspec.json.decode(msgspec.json.encode(bins.state())))
-    assert msgspec.json.encode(twin.state()) == msgspec.json.encode(bins.state())
-    with pytest.raises(ValueError, match="0 ticks"):
-        PriceBins(0)

@@ -5,22 +5,19 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.structure.making import context, level
-from warehouse.instruments import Grid
 from warehouse.metrics.bars import Bar
 from warehouse.metrics.base import Reason
 from warehouse.structure.fusion import (
     broken_levels,
     close_location,
     confluence,
+    distance,
     noisy_or,
     resistance,
-    resistance_distance,
     reward_to_risk,
     risk_flags,
-    size_for_risk,
     stop,
     support,
-    support_distance,
     va_position,
 )
 
@@ -28,12 +25,15 @@ LEVELS = [level(100.0, 99.8, 100.23), level(108.0, 107.5, 108.5), level(104.0, 1
 
 
 def test_distances_by_the_example() -> None:
-    assert support_distance(103.0, LEVELS, 2.0).value == pytest.approx(1.385)
-    assert resistance_distance(103.0, LEVELS, 2.0).value == 2.25
-    assert support_distance(100.0, LEVELS, 2.0).value == 0.0
-    assert support_distance(99.0, LEVELS, 2.0).reason is Reason.NO_LEVEL
-    assert support_distance(103.0, LEVELS, 0.0).reason is Reason.ZERO_VARIANCE
-    assert support_distance(103.0, LEVELS, None).reason is Reason.NO_HISTORY
+    below, above = support(103.0, LEVELS), resistance(103.0, LEVELS)
+    assert below is not None
+    assert above is not None
+    assert distance(103.0, below, 2.0).value == pytest.approx(1.385)
+    assert distance(103.0, above, 2.0).value == 2.25
+    assert distance(100.0, below, 2.0).value == 0.0
+    assert support(99.0, LEVELS) is None
+    assert distance(103.0, below, 0.0).reason is Reason.ZERO_VARIANCE
+    assert distance(103.0, below, None).reason is Reason.NO_HISTORY
 
 
 def test_weak_levels_are_no_levels() -> None:
@@ -83,11 +83,10 @@ def test_a_level_too_near_or_too_far_gives_way_to_the_atr() -> None:
     assert stop(103.0, 100.0, None, "long") is None
 
 
-def test_reward_and_size_by_the_example() -> None:
+def test_reward_by_the_example() -> None:
     assert reward_to_risk(103.0, 99.73, 107.5).value == pytest.approx(4.5 / 3.27)
     assert reward_to_risk(103.0, None, 107.5).reason is Reason.NO_HISTORY
     assert reward_to_risk(103.0, 99.73, None).reason is Reason.NO_LEVEL
-    assert size_for_risk(100.0, 103.0, 99.73, 0.0, Grid("0.01", "0.001")) == 30.581
 
 
 def test_flags_come_in_a_fixed_order() -> None:

@@ -10,7 +10,7 @@ from warehouse.structure.profile import (
     bin_width,
     coarser,
     from_bars,
-    from_trades,
+    from_counts,
     nodes,
     point_of_control,
     smoothed,
@@ -43,11 +43,11 @@ def test_one_bin_is_its_own_value_area() -> None:
     assert value_area([5.0]) == (0, 0, 1.0)
 
 
-def test_a_profile_of_trades_counts_lots_by_bin() -> None:
-    profile = from_trades([(1000, 3), (1004, 2), (1012, 7)], 5)
+def test_a_profile_of_counts_fills_the_bins_between() -> None:
+    profile = from_counts({200: 5, 202: 7}, 5, "trades")
     assert profile is not None
     assert (profile.first, profile.volumes, profile.source) == (200, [5.0, 0.0, 7.0], "trades")
-    assert from_trades([], 5) is None
+    assert from_counts({}, 5, "trades") is None
 
 
 def test_a_profile_of_candles_spreads_volume_by_overlap() -> None:
