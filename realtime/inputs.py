@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, TypeVar, cast
 
 from realtime.config import EngineConfig
-from realtime.rails.base import FINE, Verdict
+from realtime.rails.base import FINE, Rail, Verdict
 from realtime.rails.clocks import Vitals
 from realtime.rails.condition import ConditionRail
 from realtime.rails.gap import GapRail
@@ -26,6 +26,12 @@ OUTSIDE = 0.005
 JUMP_SHY = 10 * SECOND
 """After an impossible price nothing made of trades is complete for so long."""
 
+One = TypeVar("One")
+
+
+def _of(rails: Mapping[str, One], stream: str) -> tuple[One, ...]:
+    return (rails[stream],) if stream in rails else ()
+
 
 class Inputs:
     """Streams of one instrument: which connection carries each, is it up, silent, or holed.
@@ -35,8 +41,8 @@ class Inputs:
     """
 
     __slots__ = (
-        *("_asked", "_verdicts", "carrier", "crossed", "down", "frozen", "gaps", "jump", "late", "seam", "stale"),
-        "vitals",
+        *("_asked", "_rails", "_verdicts", "carrier", "crossed", "down", "frozen", "gaps", "jump", "late", "seam"),
+        *("stale", "vitals"),
     )
 
     def __init__(self, config: EngineConfig, vitals: Vitals) -> None:
@@ -49,9 +55,15 @@ class Inputs:
         self.stale = {
             "trades": StalenessRail("trades", config.trades_max_age_us),
             "depth": StalenessRail("depth", config.book_max_age_us),
-            "bbo": StalenessRail("bbo", config.book_max_age_us),
+            # best quotes are measured by the book; without one their silence may mean that nothing changed
+            "bbo": StalenessRail("bbo", config.book_max_age_us, expected=False),
         }
         self.gaps = {name: GapRail(name) for name in STREAMS}
+        sound: dict[str, tuple[Rail[Any], ...]] = {"trades": (self.jump,), "depth": (self.crossed, self.frozen)}
+        self._rails: dict[str, tuple[Rail[Any], ...]] = {
+            name: (self.gaps[name], *_of(self.stale, name), *_of(self.late, name), *sound.get(name, ()))
+            for name in STREAMS
+        }
         self.carrier: dict[str, str] = {}
         self.down: dict[str, str] = {}
         self.seam = ""
@@ -73,7 +85,7 @@ class Inputs:
         """A row of the gap ledger."""
         rail = self.gaps.get(gap.stream)
         if rail is not None:
-            rail.observe(gap)
+            rail.observe(gap, gap.ts_recv)
         self._asked = -1
 
     def fresh(self) -> None:
@@ -93,25 +105,11 @@ class Inputs:
     def _judge(self, stream: str, now: Micros) -> Verdict:
         if stream in self.down:
             return Verdict("degraded", f"{stream} silent: {self.down[stream]}")
-        gap = self.gaps[stream].verdict(now)
-        if not gap.ok:
-            return gap
-        for verdict in self._rails(stream, now):
+        for rail in self._rails[stream]:
+            verdict = rail.verdict(now)
             if not verdict.ok:
                 return verdict
         return FINE
-
-    def _rails(self, stream: str, now: Micros) -> Iterator[Verdict]:
-        # Best quotes are measured by the book; without one their silence may mean that nothing changed.
-        if stream in self.stale and (stream != "bbo" or self.stale[stream].newest):
-            yield self.stale[stream].verdict(now)
-        if stream in self.late:
-            yield self.late[stream].verdict(now)
-        if stream == "depth":
-            yield self.crossed.verdict(now)
-            yield self.frozen.verdict(now)
-        elif stream == "trades":
-            yield self.jump.verdict(now)
 
     def complaints(self, streams: tuple[str, ...], now: Micros) -> list[str]:
         """Why messages made of these streams are incomplete; empty when they are complete."""
@@ -128,7 +126,7 @@ class Inputs:
     def quoted(self, came: Micros, agrees: bool) -> None:
         """The best quote came at `came`. A book that shows the same (`agrees`) is as good as another one."""
         if "depth" in self.carrier:
-            self.stale["bbo"].observe(max(came, self.stale["depth"].newest) if agrees else came)
+            self.stale["bbo"].observe(agrees, max(came, self.stale["depth"].newest) if agrees else came)
 
     def judge(self, top: BookTop, last: int | None, now: Micros) -> str:
         """How the book stands beside the last trade (`last` in ticks, None without a recent one).

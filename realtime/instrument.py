@@ -113,8 +113,8 @@ class Instrument:
             self.fused.profile.add(trade.ts_event, trade.ticks, trade.lots)
             if trade.ts_event > self.ts_trade:
                 self.ts_trade, self._trade_came = trade.ts_event, trade.ts_recv
-            if not self._jump.low <= trade.ticks <= self._jump.high and self._jump.high:
-                self._jump.observe(trade.ts_recv)
+            if not self._jump.low <= trade.ticks <= self._jump.high:
+                self._jump.observe(trade.ticks, trade.ts_recv)
         else:
             self.strange += 1
         self.changed = True

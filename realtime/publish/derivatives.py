@@ -79,10 +79,10 @@ class Derivatives:
         kept = self.kept
         if record.mark_price is not None and record.ts_event >= kept.mark_at:
             kept.mark_price, kept.mark_at = record.mark_price, record.ts_event
-            self.stale["mark"].observe(record.ts_recv)
+            self.stale["mark"].observe(record, record.ts_recv)
         if record.index_price is not None and record.ts_event >= kept.index_at:
             kept.index_price, kept.index_at = record.index_price, record.ts_event
-            self.stale["index"].observe(record.ts_recv)
+            self.stale["index"].observe(record, record.ts_recv)
 
     def funding(self, record: FundingRate) -> None:
         """The accruing rate; settled ones are history's. What one source leaves out is kept from the other."""
@@ -92,21 +92,21 @@ class Derivatives:
         if before is not None and record.interval_us is None:
             record = msgspec.structs.replace(record, interval_us=before.interval_us)
         self.kept.funding = record
-        self.stale["funding"].observe(record.ts_recv)
+        self.stale["funding"].observe(record, record.ts_recv)
 
     def open_interest(self, record: OpenInterest) -> None:
         """A reading of now."""
         before = self.kept.open_interest
         if record.period_us == 0 and (before is None or record.ts_event >= before.ts_event):
             self.kept.open_interest = record
-            self.stale["open_interest"].observe(record.ts_recv)
+            self.stale["open_interest"].observe(record, record.ts_recv)
 
     def ticker(self, record: Ticker) -> None:
         """Statistics of 24 hours."""
         before = self.kept.ticker
         if before is None or record.ts_event >= before.ts_event:
             self.kept.ticker = record
-            self.stale["ticker"].observe(record.ts_recv)
+            self.stale["ticker"].observe(record, record.ts_recv)
 
     def liquidation(self, record: Liquidation, *, complete: bool) -> Message:
         """Said at once, each."""

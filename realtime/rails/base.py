@@ -28,8 +28,10 @@ Event = TypeVar("Event", contravariant=True)
 
 
 class Rail(Protocol[Event]):
-    """Watches one kind of event of one stream of one instrument."""
+    """Watches one kind of event: of a stream of an instrument, or of the worker."""
 
-    def observe(self, event: Event, /) -> None: ...
+    def observe(self, event: Event, now: Micros, /) -> None:
+        """`event` came at `now`."""
 
-    def verdict(self, now: Micros, /) -> Verdict: ...
+    def verdict(self, now: Micros, /) -> Verdict:
+        """May what is made of these events be called complete at `now`?"""

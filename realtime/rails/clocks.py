@@ -37,7 +37,7 @@ class ClockRail:
         """Ahead of ours, 0 while unknown: what is taken off an event's age."""
         return self.health.offset_us or 0
 
-    def observe(self, health: Health, /) -> None:
+    def observe(self, health: Health, now: Micros, /) -> None:
         self.health = health
 
     def verdict(self, now: Micros, /) -> Verdict:
@@ -62,7 +62,7 @@ class Vitals:
 
     def observe(self, health: Health, now: Micros) -> None:
         """A measurement."""
-        self.clock.observe(health)
+        self.clock.observe(health, now)
         self.lag.observe(health.lag_us, now)
 
     def complaints(self, now: Micros) -> list[str]:

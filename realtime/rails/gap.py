@@ -19,7 +19,7 @@ class GapRail:
         self.stream = stream
         self.open: dict[str, str] = {}
 
-    def observe(self, gap: SequenceGap, /) -> None:
+    def observe(self, gap: SequenceGap, now: Micros, /) -> None:
         """A row of the gap ledger for this stream."""
         key = f"{gap.opened_at}/{gap.from_id}"
         if gap.state == "open":

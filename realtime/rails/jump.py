@@ -5,11 +5,14 @@ from __future__ import annotations
 from realtime.rails.base import FINE, Verdict
 from warehouse.clock import SECOND, Micros
 
+ANY = 1 << 62
+"""More ticks than any price has."""
+
 
 class JumpRail:
     """Degraded for `shy_us` after a price more than `most` (a fraction) away from the reference of the last tick.
 
-    `low` and `high` are the bounds in ticks, both 0 before the first reference.
+    `low` and `high` are the bounds in ticks; any price passes before the first reference.
     """
 
     __slots__ = ("_most", "_shy", "high", "low", "seen_at", "times")
@@ -17,7 +20,7 @@ class JumpRail:
     def __init__(self, most: float, shy_us: Micros) -> None:
         self._most = most
         self._shy = shy_us
-        self.low = self.high = 0
+        self.low, self.high = 0, ANY
         self.seen_at: Micros = 0
         self.times = 0
 
@@ -25,10 +28,11 @@ class JumpRail:
         """What prices are measured by until the next tick."""
         self.low, self.high = int(ticks * (1 - self._most)), int(ticks * (1 + self._most))
 
-    def observe(self, now: Micros, /) -> None:
-        """A price outside the bounds came."""
-        self.seen_at = now
-        self.times += 1
+    def observe(self, ticks: int, now: Micros, /) -> None:
+        """A price."""
+        if not self.low <= ticks <= self.high:
+            self.seen_at = now
+            self.times += 1
 
     def verdict(self, now: Micros, /) -> Verdict:
         if not self.seen_at or now - self.seen_at >= self._shy:

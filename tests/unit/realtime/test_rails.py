@@ -58,10 +58,10 @@ def test_best_quotes_that_the_book_has_left_behind_are_stale() -> None:
     assert inputs.verdict("bbo", NOW + 9 * SECOND).ok, "without a book nobody knows whether silence means anything"
     inputs.carrier["depth"] = "binance.spot"
     for after in range(1, 5):
-        inputs.stale["depth"].observe(NOW + after * SECOND)
+        inputs.stale["depth"].observe("update", NOW + after * SECOND)
         inputs.quoted(NOW, agrees=True)
         assert inputs.verdict("bbo", NOW + after * SECOND).ok, "the book says the same, again and again"
-    inputs.stale["depth"].observe(NOW + 7 * SECOND)
+    inputs.stale["depth"].observe("update", NOW + 7 * SECOND)
     inputs.quoted(NOW, agrees=False)
     assert inputs.verdict("bbo", NOW + 7 * SECOND).reason == "bbo stale: last seen 3.0 s ago"
 
@@ -87,18 +87,22 @@ def test_a_condition_is_told_when_it_lasts_and_acted_on_each_time_patience_ends(
 
 def test_an_impossible_price_is_remembered_for_a_while() -> None:
     rail = JumpRail(0.2, 10 * SECOND)
+    rail.observe(5000, NOW)
+    assert rail.verdict(NOW).ok, "nothing to measure it by"
     rail.refer(1000)
     assert (rail.low, rail.high) == (800, 1200)
-    rail.observe(NOW)
+    rail.observe(1199, NOW)
+    assert rail.verdict(NOW).ok
+    rail.observe(1201, NOW)
     assert not rail.verdict(NOW + 9 * SECOND).ok
     assert rail.verdict(NOW + 10 * SECOND).ok
 
 
 def test_only_what_exceeds_the_uncertainty_is_held_against_our_clock() -> None:
     rail = ClockRail(SECOND)
-    rail.observe(Health(offset_us=3 * SECOND // 2, uncertainty_us=SECOND))
+    rail.observe(Health(offset_us=3 * SECOND // 2, uncertainty_us=SECOND), NOW)
     assert rail.verdict(NOW).ok
-    rail.observe(Health(offset_us=-3 * SECOND, uncertainty_us=SECOND, ntp_offset_us=-2_900_000))
+    rail.observe(Health(offset_us=-3 * SECOND, uncertainty_us=SECOND, ntp_offset_us=-2_900_000), NOW)
     assert rail.verdict(NOW).reason == "our clock is 3.00 s ahead of the venue's (-2.90 s by NTP)"
 
 
@@ -117,7 +121,7 @@ def test_a_book_that_cannot_be_right_is_asked_for_anew(top: BookTop, last: int |
     rails = inputs()
     found = [rails.judge(top, last, NOW + after * SECOND // 2) for after in range(8)]
     assert words in next(filter(None, found))
-    rails.stale["depth"].observe(NOW + 4 * SECOND)
+    rails.stale["depth"].observe("update", NOW + 4 * SECOND)
     assert words in rails.verdict("depth", NOW + 4 * SECOND).reason
     rails.judge(BookTop([1000], [1], [1001], [1], None), 1000, NOW + 5 * SECOND)
     rails.fresh()
