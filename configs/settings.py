@@ -121,6 +121,10 @@ class EngineSettings(Model):
 class FlowSettings(Model):
     """The scheduled flows."""
 
+    runner: Literal["threads", "dask", "ray"] = Field("threads", description="Where the tasks of a flow run.")
+    cluster: str | None = Field(
+        None, description="Address of the Dask scheduler or Ray head; none: one of its own on this machine."
+    )
     contexts_days: int = Field(7, ge=1, description="Published context documents are kept so long; the newest always.")
     outcomes_days: int = Field(90, ge=1, description="Reports of what flows asked for are kept so long.")
     mismatches_days: int = Field(90, ge=1, description="Findings of audits are kept so long.")

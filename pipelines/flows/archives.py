@@ -19,6 +19,7 @@ from pipelines.bulk import RECONCILED, Bulk
 from pipelines.desk import Desk
 from pipelines.flows.fill import at_all_venues
 from pipelines.flows.rules import known_rules
+from pipelines.flows.runner import CONFIGURED
 from pipelines.plan import Series, Span, missing
 from pipelines.progress import Report, Step, tell
 from pipelines.scope import Scope
@@ -87,7 +88,7 @@ async def reconcile_venue(settings: Settings, venue: str, scope: Scope) -> Repor
         return await _land("reconcile", desk, known, files)
 
 
-@flow(name="archives", persist_result=False)
+@flow(name="archives", task_runner=CONFIGURED, persist_result=False)
 def archives(settings: Settings | None = None, scope: Scope = Scope()) -> list[Report]:  # noqa: B008  frozen
     """Fetch and land bulk files of every venue. Raises ConfigError for a file of this machine that nobody knows."""
     settings = settings or load()
@@ -95,7 +96,7 @@ def archives(settings: Settings | None = None, scope: Scope = Scope()) -> list[R
     return at_all_venues(load_archives, settings, scope, "archives")
 
 
-@flow(name="reconcile", persist_result=False)
+@flow(name="reconcile", task_runner=CONFIGURED, persist_result=False)
 def reconcile(settings: Settings | None = None, scope: Scope = Scope()) -> list[Report]:  # noqa: B008  frozen
     """Hold the recorded trades of the last days against the venues' files, as these come out."""
     return at_all_venues(reconcile_venue, settings or load(), scope, "reconcile")

@@ -13,6 +13,7 @@ from pipelines import checks
 from pipelines.desk import open_lake
 from pipelines.flows import artifacts
 from pipelines.flows.fill import results
+from pipelines.flows.runner import CONFIGURED
 from pipelines.progress import Report, Step, tell
 from pipelines.scope import Scope
 from warehouse.clock import DAY, SECOND, SystemClock
@@ -70,7 +71,7 @@ def promises(settings: Settings) -> Report:
     return _report("audits", EVERYWHERE, len(told), found, (clock.now() - began) / SECOND)
 
 
-@flow(name="audit", persist_result=False)
+@flow(name="audit", task_runner=CONFIGURED, persist_result=False)
 def audit(settings: Settings | None = None, scope: Scope = Scope()) -> list[Report]:  # noqa: B008  frozen
     """All audits and cross-checks; a report's error says how much did not hold."""
     settings = settings or load()

@@ -23,6 +23,7 @@ from pipelines.flows.insurance import load_insurance
 from pipelines.flows.open_interest import load_open_interest
 from pipelines.flows.price_candles import load_price_candles
 from pipelines.flows.reference import load_reference
+from pipelines.flows.runner import CONFIGURED
 from pipelines.flows.structure import judge_structure
 from pipelines.flows.trades import load_trades
 from pipelines.progress import Report
@@ -50,7 +51,7 @@ ON_REQUEST = ("archives",)
 """What is fetched when it is named, and not because everything is."""
 
 
-@flow(name="backfill", persist_result=False)
+@flow(name="backfill", task_runner=CONFIGURED, persist_result=False)
 def backfill(
     datasets: Sequence[str] = ALL,
     settings: Settings | None = None,

@@ -12,6 +12,7 @@ from configs.settings import Settings
 from pipelines import plan
 from pipelines.desk import Desk
 from pipelines.flows.fill import at_all_venues, fill
+from pipelines.flows.runner import CONFIGURED
 from pipelines.progress import Report
 from pipelines.scope import Scope
 from warehouse.instruments import Listing
@@ -32,7 +33,7 @@ async def load_books(settings: Settings, venue: str, scope: Scope) -> Report:
     return await fill("books", wanted, settings, venue, scope)
 
 
-@flow(name="snapshot-books", persist_result=False)
+@flow(name="snapshot-books", task_runner=CONFIGURED, persist_result=False)
 def snapshot_books(settings: Settings | None = None, scope: Scope = Scope()) -> list[Report]:  # noqa: B008  frozen
     """Take a snapshot of every book."""
     return at_all_venues(load_books, settings or load(), scope, "snapshot-books")

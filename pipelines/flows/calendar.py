@@ -12,6 +12,7 @@ from configs.settings import Settings
 from pipelines import plan
 from pipelines.desk import Desk
 from pipelines.flows.fill import at_all_venues, fill
+from pipelines.flows.runner import CONFIGURED
 from pipelines.progress import Report
 from pipelines.scope import Scope
 from warehouse.clock import DAY
@@ -29,7 +30,7 @@ async def load_calendar(settings: Settings, venue: str, scope: Scope) -> Report:
     return await fill("calendar", wanted, settings, venue, scope)
 
 
-@flow(name="refresh-calendar", persist_result=False)
+@flow(name="refresh-calendar", task_runner=CONFIGURED, persist_result=False)
 def refresh_calendar(settings: Settings | None = None, scope: Scope = Scope()) -> list[Report]:  # noqa: B008  frozen
     """Ask every venue for states, listings and delistings."""
     return at_all_venues(load_calendar, settings or load(), scope, "refresh-calendar")

@@ -12,6 +12,7 @@ from configs.settings import Settings
 from pipelines import plan
 from pipelines.desk import Desk
 from pipelines.flows.fill import at_all_venues, fill
+from pipelines.flows.runner import CONFIGURED
 from pipelines.progress import Report
 from pipelines.scope import Scope
 from warehouse.instruments import Listing
@@ -30,7 +31,7 @@ async def load_funding(settings: Settings, venue: str, scope: Scope) -> Report:
     return await fill("funding", wanted, settings, venue, scope)
 
 
-@flow(name="backfill-funding", persist_result=False)
+@flow(name="backfill-funding", task_runner=CONFIGURED, persist_result=False)
 def backfill_funding(settings: Settings | None = None, scope: Scope = Scope()) -> list[Report]:  # noqa: B008  frozen
     """Bring the funding history of every venue up to date."""
     return at_all_venues(load_funding, settings or load(), scope, "backfill-funding")

@@ -12,6 +12,7 @@ from configs.settings import Settings
 from pipelines import plan
 from pipelines.desk import Desk
 from pipelines.flows.fill import at_all_venues, fill
+from pipelines.flows.runner import CONFIGURED
 from pipelines.progress import Report
 from pipelines.scope import Scope
 from warehouse.clock import HOUR
@@ -29,7 +30,7 @@ async def load_insurance(settings: Settings, venue: str, scope: Scope) -> Report
     return await fill("insurance", wanted, settings, venue, scope)
 
 
-@flow(name="refresh-insurance", persist_result=False)
+@flow(name="refresh-insurance", task_runner=CONFIGURED, persist_result=False)
 def refresh_insurance(settings: Settings | None = None, scope: Scope = Scope()) -> list[Report]:  # noqa: B008  frozen
     """Ask every venue about its insurance funds."""
     return at_all_venues(load_insurance, settings or load(), scope, "refresh-insurance")

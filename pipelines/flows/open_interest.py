@@ -12,6 +12,7 @@ from configs.settings import Settings
 from pipelines import plan
 from pipelines.desk import Desk
 from pipelines.flows.fill import at_all_venues, fill
+from pipelines.flows.runner import CONFIGURED
 from pipelines.progress import Report
 from pipelines.scope import Scope
 from warehouse.instruments import Listing
@@ -30,7 +31,7 @@ async def load_open_interest(settings: Settings, venue: str, scope: Scope) -> Re
     return await fill("open_interest", wanted, settings, venue, scope)
 
 
-@flow(name="backfill-open-interest", persist_result=False)
+@flow(name="backfill-open-interest", task_runner=CONFIGURED, persist_result=False)
 def backfill_open_interest(settings: Settings | None = None, scope: Scope = Scope()) -> list[Report]:  # noqa: B008  frozen
     """Bring the open interest of every venue up to date."""
     return at_all_venues(load_open_interest, settings or load(), scope, "backfill-open-interest")

@@ -10,6 +10,7 @@ from configs.settings import Settings
 from pipelines.desk import Desk
 from pipelines.flows.fill import at_all_venues
 from pipelines.flows.rules import refresh
+from pipelines.flows.runner import CONFIGURED
 from pipelines.progress import Report, Step, tell
 from pipelines.scope import Scope
 from warehouse.clock import SECOND
@@ -36,7 +37,7 @@ async def load_reference(settings: Settings, venue: str, scope: Scope) -> Report
     )  # fmt: skip
 
 
-@flow(name="refresh-reference", persist_result=False)
+@flow(name="refresh-reference", task_runner=CONFIGURED, persist_result=False)
 def refresh_reference(settings: Settings | None = None, scope: Scope = Scope()) -> list[Report]:  # noqa: B008  frozen
     """Ask every venue for its trading rules."""
     return at_all_venues(load_reference, settings or load(), scope, "refresh-reference")

@@ -15,6 +15,7 @@ from pipelines.desk import Desk
 from pipelines.flows import artifacts
 from pipelines.flows.fill import refuse_silence, results
 from pipelines.flows.rules import known_rules
+from pipelines.flows.runner import CONFIGURED
 from pipelines.flows.structure import judge_structure
 from pipelines.mending import Mended, Mender
 from pipelines.progress import Report, Step, tell
@@ -59,7 +60,7 @@ async def mend_venue(settings: Settings, venue: str, scope: Scope) -> Repaired:
     return Repaired(report=report, dirty=tuple(dirty))
 
 
-@flow(name="repair", persist_result=False)
+@flow(name="repair", task_runner=CONFIGURED, persist_result=False)
 def repair(settings: Settings | None = None, scope: Scope = Scope()) -> list[Report]:  # noqa: B008  frozen
     """Close what can be closed at all venues, and judge again the structure of repaired instruments.
 

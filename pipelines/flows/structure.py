@@ -14,6 +14,7 @@ from pipelines.desk import open_bus, open_lake
 from pipelines.flows.candles import load_candles
 from pipelines.flows.fill import at_all_venues
 from pipelines.flows.price_candles import load_price_candles
+from pipelines.flows.runner import CONFIGURED
 from pipelines.progress import Report, Step, tell
 from pipelines.scope import Scope
 from warehouse import keys
@@ -72,13 +73,13 @@ def judge_structure(settings: Settings, venue: str, scope: Scope) -> Report:
     )
 
 
-@flow(name="structure", persist_result=False)
+@flow(name="structure", task_runner=CONFIGURED, persist_result=False)
 def structure(settings: Settings | None = None, scope: Scope = Scope()) -> list[Report]:  # noqa: B008  frozen
     """Recompute every context document, and set the keys that a restarted bus has lost."""
     return at_all_venues(judge_structure, settings or load(), scope, "structure")
 
 
-@flow(name="refresh-context", persist_result=False)
+@flow(name="refresh-context", task_runner=CONFIGURED, persist_result=False)
 def refresh_context(settings: Settings | None = None, scope: Scope = Scope()) -> list[Report]:  # noqa: B008  frozen
     """New candles first, then the documents that are made of them; last what no document is made of."""
     settings = settings or load()

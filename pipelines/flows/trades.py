@@ -12,6 +12,7 @@ from configs.settings import Settings
 from pipelines import plan
 from pipelines.desk import Desk
 from pipelines.flows.fill import at_all_venues, fill
+from pipelines.flows.runner import CONFIGURED
 from pipelines.plan import Series, Span
 from pipelines.progress import Report
 from pipelines.scope import Scope
@@ -48,7 +49,7 @@ async def load_trades(settings: Settings, venue: str, scope: Scope) -> Report:
     return await fill("trades", wanted, settings, venue, scope)
 
 
-@flow(name="backfill-trades", persist_result=False)
+@flow(name="backfill-trades", task_runner=CONFIGURED, persist_result=False)
 def backfill_trades(settings: Settings | None = None, scope: Scope = Scope()) -> list[Report]:  # noqa: B008  frozen
     """Bring the trades of every venue up to now."""
     return at_all_venues(load_trades, settings or load(), scope, "backfill-trades")

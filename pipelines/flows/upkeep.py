@@ -17,6 +17,7 @@ from configs.settings import Settings
 from pipelines.desk import open_lake
 from pipelines.flows import artifacts
 from pipelines.flows.fill import results
+from pipelines.flows.runner import CONFIGURED
 from pipelines.load import Lander
 from pipelines.progress import Report, Step, tell
 from pipelines.scope import Scope
@@ -51,7 +52,7 @@ def keep(settings: Settings) -> Report:
     )  # fmt: skip
 
 
-@flow(name="upkeep", persist_result=False)
+@flow(name="upkeep", task_runner=CONFIGURED, persist_result=False)
 def upkeep(settings: Settings | None = None, scope: Scope = Scope()) -> list[Report]:  # noqa: B008  frozen
     """Keep the lake small and quick to read. Loses nothing that has not expired."""
     settings = settings or load()

@@ -1,8 +1,11 @@
-"""Who goes on asking after a 429 is banned, as the venue would ban this address."""
+"""Who goes on asking after a 429 is banned, as the venue would ban this address; who connects too often is refused."""
 
 from __future__ import annotations
 
+from collections import deque
+
 from realtime.emulator.faults import wording
+from warehouse.budgets.limits import CONNECTS
 from warehouse.clock import SECOND, Micros
 from warehouse.venues.base import Reply
 
@@ -19,7 +22,8 @@ FIRST, MOST = 120, 3 * 86_400
 class Budget:
     """One address at one venue: the venue's own side counts weights, this remembers what it has refused.
 
-    `before` tells whether a request is refused unseen, `after` what became of it.
+    `before` tells whether a request is refused unseen, `after` what became of it, `connect` whether one more WebSocket
+    may be opened.
     """
 
     def __init__(self, venue: str) -> None:
@@ -29,6 +33,7 @@ class Budget:
         self._ignored = 0
         self._banned_until: Micros = 0
         self._next = FIRST
+        self._attempts: deque[Micros] = deque()
 
     def before(self, now: Micros) -> Reply | None:
         """The reply to a banned address; None: let the request through."""
@@ -51,3 +56,11 @@ class Budget:
         self._next = min(MOST, 2 * self._next)
         self._ignored, self._wait_until = 0, 0
         return wording.banned(self._venue, (self._banned_until - now) // SECOND, now)
+
+    def connect(self, now: Micros) -> bool:
+        """Count an attempt; False when there were too many."""
+        limit = CONNECTS[self._venue]
+        while self._attempts and self._attempts[0] <= now - limit.per_us:
+            self._attempts.popleft()
+        self._attempts.append(now)
+        return len(self._attempts) <= limit.amount

@@ -8,6 +8,7 @@ read is disconnected.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from urllib.parse import parse_qsl, urlsplit
 
@@ -37,13 +38,17 @@ HOST = "127.0.0.1"
 
 
 class VenueServer:
-    """All ports of one venue. `endpoints` holds the URL of each base once `start` returned."""
+    """All ports of one venue. `endpoints` holds the URL of each base once `start` returned.
+
+    `answered` counts what it replied, by HTTP status; 101 is a WebSocket.
+    """
 
     def __init__(self, venue: str, view: MarketView, about: About, clock: Clock, desk: Desk | None = None) -> None:
         self.venue = venue
         self.about = about
         self.endpoints: dict[str, str] = {}
         self.clients: dict[int, Client] = {}
+        self.answered: Counter[int] = Counter()
         self._view = view
         self._clock = clock
         self._desk = desk
@@ -64,7 +69,8 @@ class VenueServer:
             if real.startswith("ws"):
                 self.endpoints[base] = f"ws://{HOST}:{await self._open_ws(base, prefix)}{prefix}"
             else:
-                self.endpoints[base] = f"http://{HOST}:{await self._open_rest(base, prefix)}{prefix}"
+                same = base.removesuffix("_other")  # a venue's second host says what its first does
+                self.endpoints[base] = f"http://{HOST}:{await self._open_rest(same, prefix)}{prefix}"
 
     async def close(self) -> None:
         """Disconnect everybody and free the ports."""
@@ -93,6 +99,7 @@ class VenueServer:
             return web.Response(body=body, content_type="application/json", headers=self._headers)
         reply = await self._reply(Asked(base=base, path=path, query=dict(request.query)), request.remote or HOST)
         reply = remaining(reply, request.headers.get("Range", ""), request.headers.get("If-Range", ""))
+        self.answered[reply.status] += 1
         headers = {"Content-Type": "application/json", **reply.headers, **self._headers}
         return web.Response(status=reply.status, body=reply.body, headers=headers)
 
@@ -106,7 +113,7 @@ class VenueServer:
 
     async def _own(self, asked: Asked, address: str) -> Reply:
         """What the venue answers this address, which it may have banned."""
-        budget = self._budgets.setdefault(address, Budget(self.venue))
+        budget = self._budget(address)
         refused = budget.before(self._now())
         while refused is None:
             try:
@@ -123,6 +130,9 @@ class VenueServer:
             found = self._venues[address] = self._module.emulated(self._view)
         return found
 
+    def _budget(self, address: str) -> Budget:
+        return self._budgets.setdefault(address, Budget(self.venue))
+
     def _now(self) -> Micros:
         now = self._clock.now()
         return now if self._desk is None else self._desk.stamp(now)
@@ -133,6 +143,13 @@ class VenueServer:
                 response.headers[name] = value
 
         async def admit(connection: ServerConnection, request: Request) -> Response | None:
+            response = await welcome(connection)
+            self.answered[101 if response is None else response.status_code] += 1
+            return response
+
+        async def welcome(connection: ServerConnection) -> Response | None:
+            if not self._budget(connection.remote_address[0]).connect(self._clock.now()):
+                return connection.respond(429, "too many connections")
             refusal = None if self._desk is None else self._desk.handshake(base, self._clock.now())
             if refusal is None:
                 return None
