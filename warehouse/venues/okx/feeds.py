@@ -156,7 +156,7 @@ def polled(fetch: Fetch, body: bytes, rules: Rules | None, ts_recv: Micros) -> S
         return [decode_feeds.open_interest(row, rules, ts_recv, "rest") for row in readings]
     if fetch.purpose == "insurance":
         return [fund for row in _rows(wire_feeds.fund_page, body) for fund in decode_feeds.insurance(row, ts_recv)[-1:]]
-    if fetch.path == requests.INDEX_TICKERS:
+    if fetch.path.endswith(requests.INDEX_TICKERS):
         return [decode_feeds.index_price(row, rules, ts_recv, "rest") for row in _rows(wire_feeds.index_page, body)]
     return [decode_feeds.mark_price(row, rules, ts_recv, "rest") for row in _rows(wire_feeds.mark_page, body)]
 

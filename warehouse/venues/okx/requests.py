@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from warehouse.clock import SECOND, Micros
 from warehouse.errors import RateLimited, Rejected
-from warehouse.venues.base import Fetch, MarkKind
+from warehouse.venues.base import Fetch, MarkKind, Purpose
+
+ROOT = "/api/v5"
+"""Of every public request."""
 
 BARS: dict[str, str] = {
     "1m": "1m",
@@ -39,7 +42,7 @@ OPEN_INTEREST_ROWS = 1440
 """How many periods back open interest is served."""
 
 LISTINGS, DELISTINGS = "announcements-new-listings", "announcements-delistings"
-INDEX_TICKERS = "/api/v5/market/index-tickers"
+INDEX_TICKERS = "market/index-tickers"
 
 PERIODS: dict[str, str] = {
     "5m": "5m",
@@ -72,30 +75,31 @@ def refused(code: str, words: str) -> RateLimited | Rejected:
     return RateLimited("okx", RETRY_AFTER) if code in LIMITED else Rejected("okx", code, words)
 
 
-def book(symbol: str, instrument: str, tag: str) -> Fetch:
-    """The 400 best levels of each side, with the `seqId` that joins them to the `books` channel."""
+def _get(
+    purpose: Purpose, path: str, query: dict[str, str], instrument: str = "", tag: str = "", *, weight: int = 1
+) -> Fetch:
+    """A public request by its path below the API's version, of which ccxt's name for it is made."""
+    words = "".join(word.capitalize() for word in path.replace("-", "/").split("/"))
     return Fetch(
-        purpose="book",
+        purpose=purpose,
         base="rest",
-        path="/api/v5/market/books",
-        query={"instId": symbol, "sz": str(BOOK_DEPTH)},
-        ccxt="publicGetMarketBooks",
+        path=f"{ROOT}/{path}",
+        query=query,
+        ccxt=f"publicGet{words}",
+        weight=weight,
         instrument=instrument,
         tag=tag,
     )
+
+
+def book(symbol: str, instrument: str, tag: str) -> Fetch:
+    """The 400 best levels of each side, with the `seqId` that joins them to the `books` channel."""
+    return _get("book", "market/books", {"instId": symbol, "sz": str(BOOK_DEPTH)}, instrument, tag)
 
 
 def newest_trades(symbol: str, instrument: str, tag: str = "", limit: int = NEWEST_TRADES) -> Fetch:
     """The newest fills, at most 500."""
-    return Fetch(
-        purpose="trades",
-        base="rest",
-        path="/api/v5/market/trades",
-        query={"instId": symbol, "limit": str(limit)},
-        ccxt="publicGetMarketTrades",
-        instrument=instrument,
-        tag=tag,
-    )
+    return _get("trades", "market/trades", {"instId": symbol, "limit": str(limit)}, instrument, tag)
 
 
 def trades_below(symbol: str, instrument: str, trade_id: int, tag: str = "") -> Fetch:
@@ -109,160 +113,85 @@ def trades_before(symbol: str, instrument: str, at_ms: int) -> Fetch:
 
 
 def _history_trades(symbol: str, instrument: str, bound: dict[str, str], tag: str) -> Fetch:
-    return Fetch(
-        purpose="trades",
-        base="rest",
-        path="/api/v5/market/history-trades",
-        query={"instId": symbol, **bound, "limit": str(TRADES_PAGE)},
-        ccxt="publicGetMarketHistoryTrades",
-        instrument=instrument,
-        tag=tag,
+    return _get(
+        "trades", "market/history-trades", {"instId": symbol, **bound, "limit": str(TRADES_PAGE)}, instrument, tag
     )
 
 
 def candles(symbol: str, instrument: str, bar: str, before_ms: int, *, deep: bool) -> Fetch:
     """The 300 bars that open just before a time, from the newest 1440 (`deep` False) or from all of history."""
-    name = "HistoryCandles" if deep else "Candles"
-    return Fetch(
-        purpose="candles",
-        base="rest",
-        path="/api/v5/market/history-candles" if deep else "/api/v5/market/candles",
-        query={"instId": symbol, "bar": bar, "after": str(before_ms), "limit": str(CANDLES_PAGE)},
-        ccxt=f"publicGetMarket{name}",
-        instrument=instrument,
-    )
+    query = {"instId": symbol, "bar": bar, "after": str(before_ms), "limit": str(CANDLES_PAGE)}
+    return _get("candles", "market/history-candles" if deep else "market/candles", query, instrument)
 
 
 def funding(symbol: str, instrument: str, before_ms: int) -> Fetch:
     """The 400 settlements just before a time."""
-    return Fetch(
-        purpose="funding",
-        base="rest",
-        path="/api/v5/public/funding-rate-history",
-        query={"instId": symbol, "after": str(before_ms), "limit": str(FUNDING_PAGE)},
-        ccxt="publicGetPublicFundingRateHistory",
+    return _get(
+        "funding",
+        "public/funding-rate-history",
+        {"instId": symbol, "after": str(before_ms), "limit": str(FUNDING_PAGE)},
+        instrument,
         weight=2,
-        instrument=instrument,
     )
 
 
 def instruments(inst_type: str) -> Fetch:
     """All instruments of a kind, `SPOT` or `SWAP`."""
-    return Fetch(
-        purpose="instruments",
-        base="rest",
-        path="/api/v5/public/instruments",
-        query={"instType": inst_type},
-        ccxt="publicGetPublicInstruments",
-    )
+    return _get("instruments", "public/instruments", {"instType": inst_type})
 
 
 def server_time() -> Fetch:
     """OKX's clock."""
-    return Fetch(
-        purpose="time",
-        base="rest",
-        path="/api/v5/public/time",
-        query={},
-        ccxt="publicGetPublicTime",
-        weight=2,
-    )
+    return _get("time", "public/time", {}, weight=2)
 
 
 def mark_price(symbol: str, instrument: str) -> Fetch:
     """The mark price of a swap now."""
-    return Fetch(
-        purpose="mark_price",
-        base="rest",
-        path="/api/v5/public/mark-price",
-        query={"instType": "SWAP", "instId": symbol},
-        ccxt="publicGetPublicMarkPrice",
-        instrument=instrument,
-        tag=f"mark:{symbol}",
-    )
+    return _get("mark_price", "public/mark-price", {"instType": "SWAP", "instId": symbol}, instrument, f"mark:{symbol}")
 
 
 def index_price(index: str, instrument: str) -> Fetch:
     """The price of an index now."""
-    return Fetch(
-        purpose="mark_price",
-        base="rest",
-        path=INDEX_TICKERS,
-        query={"instId": index},
-        ccxt="publicGetMarketIndexTickers",
-        instrument=instrument,
-        tag=f"index:{instrument}",
-    )
+    return _get("mark_price", INDEX_TICKERS, {"instId": index}, instrument, f"index:{instrument}")
 
 
 def funding_now(symbol: str, instrument: str) -> Fetch:
     """The funding rate that accrues now, and the next two settlements."""
-    return Fetch(
-        purpose="funding",
-        base="rest",
-        path="/api/v5/public/funding-rate",
-        query={"instId": symbol},
-        ccxt="publicGetPublicFundingRate",
-        weight=2,
-        instrument=instrument,
-        tag=f"funding:{symbol}",
-    )
+    return _get("funding", "public/funding-rate", {"instId": symbol}, instrument, f"funding:{symbol}", weight=2)
 
 
 def open_interest_now(symbol: str, instrument: str) -> Fetch:
     """Open contracts of a swap now."""
-    return Fetch(
-        purpose="open_interest",
-        base="rest",
-        path="/api/v5/public/open-interest",
-        query={"instType": "SWAP", "instId": symbol},
-        ccxt="publicGetPublicOpenInterest",
-        instrument=instrument,
-        tag=f"open_interest:{symbol}",
+    return _get(
+        "open_interest",
+        "public/open-interest",
+        {"instType": "SWAP", "instId": symbol},
+        instrument,
+        f"open_interest:{symbol}",
     )
 
 
 def open_interest(symbol: str, instrument: str, period: str, begin_ms: int, end_ms: int) -> Fetch:
     """The 100 newest readings between two times, exclusive."""
-    return Fetch(
-        purpose="open_interest",
-        base="rest",
-        path="/api/v5/rubik/stat/contracts/open-interest-history",
-        query={
-            "instId": symbol,
-            "period": period,
-            "begin": str(begin_ms),
-            "end": str(end_ms),
-            "limit": str(OPEN_INTEREST_PAGE),
-        },
-        ccxt="publicGetRubikStatContractsOpenInterestHistory",
-        instrument=instrument,
-    )
+    bounds = {"begin": str(begin_ms), "end": str(end_ms), "limit": str(OPEN_INTEREST_PAGE)}
+    query = {"instId": symbol, "period": period, **bounds}
+    return _get("open_interest", "rubik/stat/contracts/open-interest-history", query, instrument)
 
 
 def insurance_fund(family: str, instrument: str = "") -> Fetch:
     """The insurance fund of a family of swaps: its newest 100 days."""
-    return Fetch(
-        purpose="insurance",
-        base="rest",
-        path="/api/v5/public/insurance-fund",
-        query={"instType": "SWAP", "instFamily": family, "limit": str(INSURANCE_PAGE)},
-        ccxt="publicGetPublicInsuranceFund",
-        instrument=instrument,
-        tag=f"insurance:{family}",
+    return _get(
+        "insurance",
+        "public/insurance-fund",
+        {"instType": "SWAP", "instFamily": family, "limit": str(INSURANCE_PAGE)},
+        instrument,
+        f"insurance:{family}",
     )
 
 
 def status() -> Fetch:
     """Maintenances of the venue that lie ahead or go on."""
-    return Fetch(
-        purpose="status",
-        base="rest",
-        path="/api/v5/system/status",
-        query={},
-        ccxt="publicGetSystemStatus",
-        tag="status",
-    )
+    return _get("status", "system/status", {}, tag="status")
 
 
 def flat_candles(about: str, instrument: str, kind: MarkKind, bar: str, before_ms: int, *, deep: bool) -> Fetch:
@@ -270,35 +199,16 @@ def flat_candles(about: str, instrument: str, kind: MarkKind, bar: str, before_m
 
     From the newest 1440 (`deep` False) or from all of history.
     """
-    price, name = ("mark-price", "MarkPrice") if kind == "mark" else ("index", "Index")
-    return Fetch(
-        purpose="mark_price",
-        base="rest",
-        path=f"/api/v5/market/{'history-' if deep else ''}{price}-candles",
-        query={"instId": about, "bar": bar, "after": str(before_ms), "limit": str(FLAT_PAGE)},
-        ccxt=f"publicGetMarket{'History' if deep else ''}{name}Candles",
-        instrument=instrument,
-    )
+    price = "mark-price" if kind == "mark" else "index"
+    query = {"instId": about, "bar": bar, "after": str(before_ms), "limit": str(FLAT_PAGE)}
+    return _get("mark_price", f"market/{'history-' if deep else ''}{price}-candles", query, instrument)
 
 
 def announcements(kind: str, page: int) -> Fetch:
     """Twenty headlines of a kind, newest first."""
-    return Fetch(
-        purpose="calendar",
-        base="rest",
-        path="/api/v5/support/announcements",
-        query={"annType": kind, "page": str(page)},
-        ccxt="publicGetSupportAnnouncements",
-    )
+    return _get("calendar", "support/announcements", {"annType": kind, "page": str(page)})
 
 
 def deep_book(symbol: str, instrument: str) -> Fetch:
     """The 1000 best levels of each side, without ids."""
-    return Fetch(
-        purpose="book",
-        base="rest",
-        path="/api/v5/market/books-full",
-        query={"instId": symbol, "sz": str(DEEP_DEPTH)},
-        ccxt="publicGetMarketBooksFull",
-        instrument=instrument,
-    )
+    return _get("book", "market/books-full", {"instId": symbol, "sz": str(DEEP_DEPTH)}, instrument)
