@@ -35,7 +35,7 @@ def subscribed(*args: tuple[str, str], path: str = "/ws/v5/public") -> tuple[Mar
 
 def test_the_face_of_the_package() -> None:
     assert NAME == "okx"
-    assert ENDPOINTS == {"rest": "https://openapi.okx.com", "ws": "wss://ws.okx.com:8443"}
+    assert (ENDPOINTS["rest"], ENDPOINTS["ws"]) == ("https://openapi.okx.com", "wss://ws.okx.com:8443")
     assert (symbol("BTC", "USDT", "spot"), symbol("BTC", "USDT", "perp")) == ("BTC-USDT", "BTC-USDT-SWAP")
     assert isinstance(emulated(Market()), EmulatedOkx)
 
