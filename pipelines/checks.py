@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from pipelines import past
-from pipelines.plan import Span, cut
+from pipelines.plan import Span, cut, union
 from warehouse.clock import DAY, MINUTE, Micros
 from warehouse.frames import integers
 from warehouse.instruments import TIMEFRAMES, timeframe_us
@@ -24,6 +24,7 @@ ROUNDING = 1e-8
 """How far sums may differ, relative to the larger one."""
 
 PRICES = ("open", "high", "low", "close")
+ONE_MINUTE = {"timeframe": "1m"}
 SUMS = ("volume", "quote_volume", "trade_count", "taker_buy_volume")
 
 
@@ -49,7 +50,7 @@ def roll_up(lake: Lake, venue: str, window: Span, now: Micros) -> list[Mismatch]
 
 def counted(lake: Lake, venue: str, window: Span, now: Micros) -> list[Mismatch]:
     """One-minute bars of `window` that are not what the lake's trades make, where all trades of a minute are there."""
-    bars = integers(lake.read("candles", venue=venue, start=window[0], end=window[1], match={"timeframe": "1m"}))
+    bars = integers(lake.read("candles", venue=venue, start=window[0], end=window[1], match=ONE_MINUTE))
     found = []
     for instrument, stretches in sorted(past.stretches(lake, venue).items()):
         told = bars.filter((pl.col("instrument") == instrument) & (pl.col("origin") != "derived"))
@@ -60,6 +61,28 @@ def counted(lake: Lake, venue: str, window: Span, now: Micros) -> list[Mismatch]
                 sources = ("trades", "1m candle")
                 found += _differences("candles_of_trades", venue, "1m", sources, pairs.sort("open_time"), now)
     return found
+
+
+def short_minutes(lake: Lake, venue: str, instrument: str, window: Span) -> list[Span]:
+    """Minutes of `window` whose bar counts more than the lake's trades, where all trades are said to be there.
+
+    Neighbours are joined. None at all where most bars do: such a venue counts otherwise, and nothing is missing.
+    """
+    bars = integers(
+        lake.read("candles", venue=venue, instrument=instrument, start=window[0], end=window[1], match=ONE_MINUTE)
+    )
+    whole = [
+        (at, at + MINUTE)
+        for start, end in past.stretches(lake, venue).get(instrument, ())
+        for at in range(-(-max(start, window[0]) // MINUTE) * MINUTE, min(end, window[1]) - MINUTE + 1, MINUTE)
+    ]
+    told = bars.filter(pl.col("open_time").is_in([at for at, _ in whole]) & (pl.col("origin") != "derived"))
+    made = _minutes(lake, venue, instrument, window).select("open_time", pl.col("volume").alias("made"))
+    pairs = told.join(made, on="open_time", how="left").with_columns(pl.col("made").fill_null(0.0))
+    short = pairs.filter(pl.col("volume") - pl.col("made") > ROUNDING * pl.col("volume"))
+    if 2 * short.height > pairs.height:
+        return []
+    return union((at, at + MINUTE) for at in short["open_time"])
 
 
 def _minutes(lake: Lake, venue: str, instrument: str, span: Span) -> pl.DataFrame:

@@ -7,6 +7,7 @@ in between plans the same part again and lands equal rows, which changes nothing
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ import msgspec
 
 from pipelines.ownership import Recorded, split
 from pipelines.plan import PICTURE_EVERY, Part, Series, Span, missing
-from warehouse.clock import Micros
+from warehouse.clock import MINUTE, Micros
 from warehouse.frames import integers
 from warehouse.records import Candle, FundingRate, Record, Trade, VenueNotice
 from warehouse.rows import PriceCandle
@@ -31,6 +32,10 @@ FRESH_ROWS = 30_000
 
 PRESENT = ("books", "insurance", "calendar")
 """Datasets of which a venue tells how it is now, whatever time is asked about."""
+
+
+BESIDE: Micros = MINUTE
+"""Two readings of one state less apart than this are the same news: of two processes, the later one may land first."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -187,7 +192,8 @@ class Lander:
 def changes(known: Sequence[Record], new: Sequence[Record], what: Change) -> list[Record]:
     """The rows of `new` that differ from the state before them: the one of `known`, or of `new`, next before in time.
 
-    A state that `known` has at the very same time is left to the landing, which sees whether it differs.
+    A state that `known` has at the very same time is left to the landing, which sees whether it differs; one that it
+    has at nearly the same time was read by a process beside this one.
     """
     fresh: list[Record] = []
     identity, facts = attrgetter(*what.identity), attrgetter(*what.facts)
@@ -198,7 +204,9 @@ def changes(known: Sequence[Record], new: Sequence[Record], what: Change) -> lis
         while at < len(old) and old[at].ts_event <= row.ts_event:
             before[identity(old[at])] = facts(old[at])
             at += 1
-        if before.get(identity(row)) != facts(row):
+        beside = old[at : bisect_right(old, row.ts_event + BESIDE, key=_at)]
+        soon = next((facts(later) for later in beside if identity(later) == identity(row)), None)
+        if facts(row) not in (before.get(identity(row)), soon):
             before[identity(row)] = facts(row)
             fresh.append(row)
     return fresh

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pipelines import past
+from pipelines.checks import short_minutes
 from pipelines.holes import Hole, Ledger, absent, skipped, unsettled
 from pipelines.load import Lander
 from pipelines.ownership import Recorded
@@ -63,7 +64,7 @@ class Search:
         """Every hole to look into, and those of the live side's ledger that nobody works on any more."""
         found = [
             *self._bars("candles"), *self._bars("price_candles"), *self._interest(), *self._funding(),
-            *self._books(), *self._trades(), *self._left(),
+            *self._books(), *self._trades(), *self._uncounted(), *self._left(),
         ]  # fmt: skip
         return [hole for hole in found if hole.instrument in self._rules]
 
@@ -175,24 +176,43 @@ class Search:
             .select("instrument", "trade_seq", "ts_event")
             for name in ("trades", "overlaps")
         ]
-        step = pl.col("trade_seq").diff().over("instrument")
+        number, at = pl.col("trade_seq"), pl.col("ts_event")
         rows = pl.concat(parts).unique(["instrument", "trade_seq"]).sort("instrument", "trade_seq")
-        edges = rows.filter((step > 1) | (step.shift(-1).over("instrument") > 1)).collect()
-        by_name: dict[str, list[tuple[int, Micros]]] = defaultdict(list)
-        for name, number, at in integers(edges).sort("instrument", "trade_seq").iter_rows():
-            by_name[name].append((number, at))
+        rows = rows.with_columns(
+            number.shift().over("instrument").alias("before"), at.shift().over("instrument").alias("left")
+        )
+        edges = integers(rows.filter(number - pl.col("before") > 1).collect()).sort("instrument", "trade_seq")
+        by_name: dict[str, list[tuple[tuple[int, Micros], tuple[int, Micros]]]] = defaultdict(list)
+        for name, before, left, after, right in edges.select(
+            "instrument", "before", "left", "trade_seq", "ts_event"
+        ).iter_rows():
+            by_name[name].append(((before, left), (after, right)))
         found = []
-        for name, ids in sorted(by_name.items()):
+        for name, pairs in sorted(by_name.items()):
             spans = [(start, min(end, until, self._now - SETTLED)) for start, end in covered.get(name, ())]
             known = {(gap.from_id, gap.to_id): gap for gap in self.ledger.own("trades") if gap.instrument == name}
             done = [*self.ledger.settled("trades", name), *self._left_of(name)]
             taken = union((gap.from_id, gap.to_id + 1) for gap in done if gap.from_id is not None and gap.to_id)
-            for first, last, left, right in skipped(ids, spans):
+            holes = [hole for pair in pairs for hole in skipped(pair, spans)]
+            for first, last, left, right in holes:
                 for start, end in missing((first, last + 1), taken):
                     found.append(
                         Hole(stream="trades", venue=self._venue, instrument=name, start=left, end=right + 1,
                              first_id=start, last_id=end - 1, gap=known.get((start, end - 1)))
                     )  # fmt: skip
+        return found
+
+    def _uncounted(self) -> list[Hole]:
+        """Of trades without ids that count: minutes whose bar is larger than they make it."""
+        since, until = self._span("trades")
+        bare = self._lake.scan("trades").filter(pl.col("venue") == self._venue, pl.col("trade_seq").is_null())
+        names = bare.filter(_from("ts_event", since)).select("instrument").unique().collect()["instrument"].sort()
+        found = []
+        for name in names:
+            spans = short_minutes(self._lake, self._venue, name, (since, min(until, self._now - SETTLED)))
+            taken = [(gap.from_ts, gap.to_ts + 1) for gap in self._left_of(name)]
+            left = [part for span in spans for part in missing(span, taken)]
+            found += self._holes(Series("trades", self._venue, name), left)
         return found
 
     def _left_of(self, instrument: str) -> list[SequenceGap]:

@@ -13,6 +13,7 @@ from prefect.events import emit_event
 
 from pipelines.progress import Report, Step, listener
 from warehouse.records import SequenceGap
+from warehouse.tables import ContextDocument
 
 EVERY_S = 3.0
 """Seconds between updates of a progress artifact; a shorter run has none."""
@@ -69,6 +70,21 @@ def tell_gaps(gaps: Sequence[SequenceGap]) -> None:
                 "prefect.resource.name": f"{gap.stream} of {gap.instrument} at {gap.venue}",
             },
             payload=msgspec.to_builtins(gap),
+        )
+
+
+def tell_restated(restated: Sequence[tuple[str, ContextDocument]]) -> None:
+    """One event per context that repaired history has changed: the digest it had, and the document that holds now."""
+    if TaskRunContext.get() is None:
+        return
+    for before, row in restated:
+        emit_event(
+            event="p9.context.restated",
+            resource={
+                "prefect.resource.id": f"p9.context.{row.venue}.{row.instrument}",
+                "prefect.resource.name": f"context of {row.instrument} at {row.venue}",
+            },
+            payload={"before": before, "digest": row.digest, "created": row.created},
         )
 
 

@@ -11,6 +11,7 @@ from configs.load import load
 from configs.settings import Settings
 from pipelines import past
 from pipelines.desk import open_bus, open_lake
+from pipelines.flows import artifacts
 from pipelines.flows.candles import load_candles
 from pipelines.flows.fill import at_all_venues
 from pipelines.flows.price_candles import load_price_candles
@@ -31,8 +32,11 @@ if TYPE_CHECKING:
 
 
 @task(name="structure", task_run_name="structure-{venue}", cache_policy=NO_CACHE, persist_result=False)
-def judge_structure(settings: Settings, venue: str, scope: Scope) -> Report:
-    """The context documents of one venue, from the lake alone. An instrument without rules or candles has none."""
+def judge_structure(settings: Settings, venue: str, scope: Scope, repaired: bool = False) -> Report:
+    """The context documents of one venue, from the lake alone. An instrument without rules or candles has none.
+
+    After history was `repaired`, an event tells of each document that says something else now.
+    """
     clock = SystemClock()
     began = clock.now()
     wanted = [listing.instrument for listing in scope.listings(settings, venue)]
@@ -58,6 +62,8 @@ def judge_structure(settings: Settings, venue: str, scope: Scope) -> Report:
         tell(Step("structure", venue, done, len(wanted), len(made)))
     if made:
         lake.append("contexts", made)
+    if repaired:
+        artifacts.tell_restated([(known[row.instrument], row) for row in made if row.instrument in known])
     if bus is not None:
         bus.close()
     return Report(

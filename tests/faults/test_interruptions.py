@@ -17,7 +17,7 @@ import warehouse
 from configs.settings import Settings
 from pipelines import past
 from pipelines.load import CHANGES, changes
-from pipelines.plan import PICTURE_EVERY, missing
+from pipelines.plan import INTEREST_STEP, PICTURE_EVERY, Span, missing
 from pipelines.scope import Scope
 from realtime.emulator.emulator import Emulator, Options
 from realtime.emulator.seeded import Seeded
@@ -34,7 +34,7 @@ SPANS: dict[str, Micros] = {
     "candles": 8 * HOUR, "price_candles": 8 * HOUR, "open_interest": 8 * HOUR, "funding": 20 * DAY,
     "trades": 4 * MINUTE,
 }  # fmt: skip
-"""What is wanted of each dataset of the past: so much before the market's beginning."""
+"""How much is wanted of each dataset of the past, before the market's beginning."""
 
 NOW = ("books", "insurance", "calendar")
 LONGEST_S = 4.0
@@ -65,16 +65,23 @@ def scope(dice: random.Random, job: str, t0: Micros) -> Scope:
     """All of a dataset's span, or some of it; trades often up to now, and now and then of one coin alone."""
     if job in NOW:
         return Scope()
-    start, end = t0 - SPANS[job], t0
+    start, end = span(job, t0)
     if dice.random() < 0.6:
         start, end = sorted(dice.sample(range(start, end + MINUTE, MINUTE), 2))
     symbols = ("BTC",) if dice.random() < 0.3 else ()
     return Scope(since=start, until=None if job == "trades" and dice.random() < 0.5 else end, symbols=symbols)
 
 
+def span(job: str, t0: Micros) -> Span:
+    """What is wanted of a dataset of the past, closed for sure when the market begins."""
+    end = t0 - t0 % INTEREST_STEP if job == "open_interest" else t0
+    return end - SPANS[job], end
+
+
 def everything(t0: Micros) -> Blow:
     """One run that is left in peace."""
-    wanted = [Scope(since=t0 - span, until=t0) for span in SPANS.values()]
+    spans = [span(job, t0) for job in SPANS]
+    wanted = [Scope(since=start, until=end) for start, end in spans]
     return Blow((Errand((*SPANS, *NOW), (*wanted, *[Scope()] * len(NOW))),), (None,))
 
 

@@ -19,7 +19,7 @@ from pipelines.load import CHANGES, changes
 from pipelines.scope import Scope
 from realtime.emulator.emulator import Options
 from tests.kit.installation import Bench, bench
-from warehouse.clock import DAY, HOUR, MINUTE, SystemClock
+from warehouse.clock import DAY, HOUR, MINUTE, SECOND, SystemClock
 from warehouse.records import InstrumentStatus, InsuranceFund, Record
 from warehouse.venues import VENUES
 
@@ -95,3 +95,10 @@ def test_a_state_that_only_came_again_is_no_news() -> None:
     later = msgspec.structs.replace(first, ts_event=9)
     ending = msgspec.structs.replace(first, ts_event=12, delisting_at=99)
     assert changes([first], [later, ending], what) == [ending]
+
+
+def test_a_reading_that_lands_behind_a_later_one_of_the_same_state_is_no_news() -> None:
+    what = CHANGES["insurance"]
+    assert changes([fund(HOUR + SECOND, 2.0)], [fund(HOUR, 2.0)], what) == []
+    assert changes([fund(HOUR + SECOND, 2.0)], [fund(HOUR, 3.0)], what) == [fund(HOUR, 3.0)]
+    assert changes([fund(2 * HOUR, 2.0)], [fund(HOUR, 2.0)], what) == [fund(HOUR, 2.0)]

@@ -145,7 +145,7 @@ async def test_the_flow_restates_the_structure_of_what_it_repaired_and_tells_of_
     assert torn.height == 3
     reports = await asyncio.to_thread(repair, here.settings, ALL)
     assert [(one.dataset, one.landed, one.error) for one in reports] == [("repair", 1, None), ("structure", 1, None)]
-    assert told == ["p9.gap.repaired"]
+    assert told == ["p9.gap.repaired", "p9.context.restated"]
     after = open_lake(here.settings)
     assert rows(after, "candles").equals(whole)
     newest = after.read("contexts", instrument="BTC-USDT-PERP")
