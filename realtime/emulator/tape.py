@@ -7,7 +7,7 @@ stream. The same frames, read by the venue's own sessions, are the market behind
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from heapq import merge
 from pathlib import Path
 
@@ -120,16 +120,26 @@ class Tape(msgspec.Struct, frozen=True):
 
 
 class Recorded:
-    """A `Source` that plays a tape once. `done` when its last frame has been played."""
+    """A `Source` that plays a tape once. `done` when its last frame has been played; `told` hears what it means."""
 
-    def __init__(self, clock: Clock, offset: Micros, tape: Tape, patience: Micros) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        offset: Micros,
+        tape: Tape,
+        patience: Micros,
+        told: Callable[[Record], None] = lambda record: None,
+        rest_only: Micros = REST_ONLY,
+    ) -> None:
         self.tape = tape
         self.venues = tape.venues
         self.clock_offset_us = offset
         self.playing = False
         self.done = False
         self._clock = clock
-        self._deadline = tape.start + max(REST_ONLY, patience)
+        self._told = told
+        self._opens = tape.start + rest_only
+        self._deadline = max(self._opens, tape.start + patience)
         self._views: dict[str, TapeView] = {}
         self._bases: dict[str, str] = {}
         self._wanted: dict[str, dict[tuple[str, str], None]] = {}
@@ -203,7 +213,7 @@ class Recorded:
 
     def _may_play(self, now: Micros) -> bool:
         waiting = any(self._wanted.values())
-        if not self.playing and now >= self.tape.start + REST_ONLY and (not waiting or now >= self._deadline):
+        if not self.playing and now >= self._opens and (not waiting or now >= self._deadline):
             self.playing = True
             log.info("tape_plays", late_us=now - self.tape.start, missing=sum(map(len, self._wanted.values())))
         return self.playing
@@ -219,6 +229,7 @@ class Recorded:
             for _, output in decoding.feed(entry):
                 if isinstance(output, Record):
                     view.take(output)
+                    self._told(output)
             if playing and entry.kind == Kind.FRAME and (stream := stream_of(entry.payload)) is not None:
                 yield decoding.venue, Played(self._bases.get(entry.source, ""), stream, entry.payload)
         if self._next is None and not self.done:

@@ -10,9 +10,10 @@ from realtime.emulator.faults.desk import Desk
 from realtime.emulator.faults.parts import Abort, Asked, Close, Freeze, Out, Piece, Refusal, Tools, Treatment
 from realtime.emulator.faults.parts import Link as Face
 from realtime.emulator.market import Cold
+from realtime.emulator.source import Played
 from realtime.emulator.tape import stream_of
-from realtime.emulator.view import SeededView
-from warehouse.clock import Clock, Micros
+from realtime.lab.ground import Ground
+from warehouse.clock import Micros
 from warehouse.records import InstrumentStatus, Record
 from warehouse.venues import venue as venue_module
 from warehouse.venues.base import EmulatedConnection, EmulatedVenue, Reply
@@ -41,36 +42,32 @@ class Link:
 
 
 class Far:
-    """One venue and the faults of `desk` over the markets of `names`. `told` hears every market event, `carry` takes
-    what goes out on a link: bytes, or the end of it.
+    """One venue over its ground, and the faults of `desk`. `carry` takes what goes out on a link: bytes, or the end of
+    it.
     """
 
     def __init__(
         self,
         venue: str,
-        view: SeededView,
-        names: Sequence[str],
-        clock: Clock,
+        ground: Ground,
         desk: Desk,
-        told: Callable[[Record], None],
         carry: Callable[[Link, bytes | Close | Abort], None],
     ) -> None:
-        self.view = view
         self.links: dict[int, Link] = {}
-        self._names = list(names)
-        self._clock = clock
+        self._ground = ground
+        self._view = ground.view
+        self._clock = ground.there
         self._desk = desk
-        self._told = told
         self._carry = carry
         self._module = venue_module(venue)
-        self._venue: EmulatedVenue = self._module.emulated(view)
-        self._listed = list(view.rules())
+        self._venue: EmulatedVenue = self._module.emulated(self._view)
+        self._listed = list(self._view.rules())
         self._budget = Budget(venue)
         self._opened = 0
         self._beat_at: Micros = 0
         rules = {rule.instrument: rule for rule in self._listed}
         tools = Tools(venue=venue, rules=rules, fresh=self._fresh, rest=self._rest, links=self._open)
-        desk.start(clock.now(), tools)
+        desk.start(self._clock.now() + ground.opens, tools)
 
     def _open(self) -> Sequence[Face]:
         return list(self.links.values())
@@ -150,33 +147,33 @@ class Far:
         for number, out in self._desk.due(now):
             if (link := self.links.get(number)) is not None:
                 self._push(link, (out,))
-        for name in self._names:
-            market = self.view.markets[name]
-            if market.due <= now:
-                for record in market.advance(now):
-                    self._told(record)
-                    self._event(record, now)
+        for happened in self._ground.advance(now):
+            self._event(happened, now)
         if now >= self._beat_at:
             self._beat_at = now + BEAT
             self._desk.beat()
-            for link in list(self.links.values()):
+            self._ground.held([(link.base, name) for link in self.links.values() for name in link.side.streams])
+            for link in list(self.links.values()) if self._ground.speaks else ():
                 self._say(link, link.side.tick(self._now()), None)
 
-    def _event(self, happened: Record, now: Micros) -> None:
+    def _event(self, happened: Record | Played, now: Micros) -> None:
         if isinstance(happened, InstrumentStatus):
             self._relist(now)
-        record = self._desk.happened(happened, now)
-        assert isinstance(record, Record)
+        happened = self._desk.happened(happened, now)
         for link in list(self.links.values()):
-            self._say(link, link.side.event(record, self._desk.stamp(now)), record)
+            if isinstance(happened, Played):
+                if link.base == happened.base and happened.stream in link.side.streams:
+                    self._say(link, (happened.frame,), None)
+            else:
+                self._say(link, link.side.event(happened, self._desk.stamp(now)), happened)
 
     def _relist(self, now: Micros) -> None:
         """From now on the venue speaks of its instruments as they are, on old connections too."""
-        rules = list(self.view.rules())
+        rules = list(self._view.rules())
         if rules == self._listed:
             return
         self._listed = rules
-        self._venue = self._module.emulated(self.view)
+        self._venue = self._module.emulated(self._view)
         for link in self.links.values():
             link.side = self._venue.connect(link.base, link.path, link.query, now)
             for frame in link.heard:

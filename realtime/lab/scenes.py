@@ -64,6 +64,11 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
         rest = KINDS[self.kind].name in REST
         return venue in KINDS[self.kind].venues and (not rest or (venue, self.stream) in PATHS)
 
+    @property
+    def on_tape(self) -> bool:
+        """Can it happen to a recorded market? Its candles are not recorded, and the market itself is as it was."""
+        return not KINDS[self.kind].changes_market and self.stream != "candles"
+
     def may_lose(self, venue: str, instrument: str) -> bool:
         """May trades be lost, if a gap row says so?"""
         return bool(self.loses or self.unknowable) or (venue, instrument.endswith("-PERP")) == ("bybit", False)

@@ -3,41 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import pairwise
 from random import Random
 
 import msgspec
 
 from realtime.emulator.faults.desk import Desk, FaultLog
-from realtime.emulator.faults.markets import changes, skew
 from realtime.emulator.faults.parts import Fault, Injected
 from realtime.emulator.faults.plan import Plan
-from realtime.emulator.listings import COINS
-from realtime.emulator.path import Path
-from realtime.emulator.seeded import Offset
-from realtime.emulator.view import SeededView
+from realtime.emulator.tape import Tape
 from realtime.engine import Engine, EngineConfig
 from realtime.lab.edge import Edge, Heart, Timeline
 from realtime.lab.far import Far
+from realtime.lab.ground import Ground, Replayed, Sown
 from realtime.lab.scenes import SCENES, Scene, faults_of
 from realtime.lab.truth import Truth
 from realtime.lab.witness import Signal, Witness
-from warehouse.clock import MINUTE, SECOND, ManualClock, Micros
+from warehouse.clock import SECOND, ManualClock, Micros
 from warehouse.instruments import Listing, Rules
 from warehouse.journal import Entry, Kind
 from warehouse.records import InstrumentStatus, Record, SequenceGap
 
-T0: Micros = 1_795_000_020 * SECOND
 STEP: Micros = 10_000
 TICK: Micros = 100_000
-RATE = 10.0
-"""Book events a second."""
 
 INSTRUMENTS = ("BTC-USDT-PERP", "BTC-USDT")
 
 WARM_S = 8.0
-"""The fault comes so many seconds after the beginning."""
+"""The fault comes so many seconds after the first clients, sooner on a short tape."""
 
 SETTLED: Micros = 5 * SECOND
 """Trades of the last moments may still be under way."""
@@ -82,47 +75,46 @@ class Row(msgspec.Struct, kw_only=True):
     limit: bool = False
 
 
-@lru_cache(maxsize=2)
-def _paths(seed: int) -> dict[str, Path]:
-    """The prices of every coin under a seed; they never change, so all stages share them."""
-    return {base: Path(seed, base) for base in COINS}
-
-
 class Stage:
-    """A venue, the wire and an engine in virtual time, with a witness."""
+    """A venue, the wire and an engine in virtual time, with a witness. The market is a seeded one, or the `tape`'s."""
 
-    def __init__(self, venue: str, instrument: str, faults: Sequence[Fault], seed: int) -> None:
-        self.clock = ManualClock(T0)
+    def __init__(
+        self, venue: str, instrument: str, faults: Sequence[Fault], seed: int, tape: Tape | None = None
+    ) -> None:
         drawn = Plan(seed=seed, faults=tuple(faults)).drawn([venue], [instrument])
-        self.skew = skew(drawn, venue)
-        there = Offset(self.clock, self.skew)
-        view = SeededView(venue, seed, _paths(seed), there, T0, MINUTE, RATE)
-        self._market = view.markets[instrument]
-        self._market.plan(changes(drawn, T0, [instrument]))
-        self._market.prepare()
-        self._rules: Rules = self._market.rules
+        ground = Sown(venue, instrument, drawn, seed) if tape is None else Replayed(tape, instrument)
+        self.ground: Ground = ground
+        self.clock: ManualClock = ground.clock
+        self.begun = self.clock.now() + ground.opens
+        self._rules: Rules = ground.rules
         config = EngineConfig()
-        self.truth = Truth(view, instrument, self.clock, config.late_open_us + 3 * TICK)
+        self.truth = Truth(ground, instrument, config.late_open_us + 3 * TICK)
+        ground.told = self._told
         self.witness = Witness(instrument, self.truth, self.clock)
         self.log = FaultLog()
         self.time = Timeline(self.clock, Random(f"lab:{venue}:{seed}"))
         self.edge = Edge(self.time, self._accept)
         desk = Desk(venue, drawn, seed, self.log)
-        self.far = self.edge.far = Far(venue, view, [instrument], there, desk, self._told, self.edge.carry)
-        self.engine = Engine(venue, "emulated", [self._rules], config)
+        self.far = self.edge.far = Far(venue, ground, desk, self.edge.carry)
+        self.engine = Engine(venue, "emulated", [self._rules], config, ground.dialect)
         self._block: list[Entry] = []
         self._seq = 1
-        self._ticked = T0
+        self._ticked = self.clock.now()
+        self._heart = Heart(venue, Listing.parse(venue, instrument).market, self.edge)
+        self.time.at(self.begun - min(ground.opens, SECOND), self._open)
+
+    def _open(self) -> None:
+        """The worker starts."""
         for session in self.engine.sessions.values():
             self.edge.open(session.name, session.base, session.path)
-        Heart(venue, Listing.parse(venue, instrument).market, self.edge).start()
+        self._heart.start()
 
     def _accept(self, source: str, kind: Kind, payload: bytes) -> None:
         self._block.append(Entry(self.clock.now(), source, int(kind), payload))
 
     def _told(self, record: Record) -> None:
         self.truth.told(record)
-        rules = self._market.rules
+        rules = self.ground.rules
         if isinstance(record, InstrumentStatus) and rules.tick != self._rules.tick:
             self._rules = rules
             self.time.after(RULES_AFTER_S * SECOND, lambda: self._new_rules(rules))
@@ -173,15 +165,18 @@ def planned(seeds: Sequence[int], venues: Sequence[str]) -> list[Planned]:
     ]
 
 
-def perform(scene: Scene, venue: str, instrument: str, seed: int, minutes: float | None = None) -> Row:
+def perform(
+    scene: Scene, venue: str, instrument: str, seed: int, minutes: float | None = None, tape: Tape | None = None
+) -> Row:
     """One scene from its first second to its row. The same arguments give the same row."""
     scene = scene.at(venue)
-    faults = faults_of(scene, venue, instrument, WARM_S)
-    stage = Stage(venue, instrument, faults, seed)
+    warm_s = WARM_S if tape is None else min(WARM_S, (tape.end - tape.start) / SECOND / 2)
+    faults = faults_of(scene, venue, instrument, warm_s)
+    stage = Stage(venue, instrument, faults, seed, tape)
     error = ""
     met: Micros | None = None
     known: list[str] = []
-    end = T0 + int((WARM_S + (scene.seconds if minutes is None else minutes * 60)) * SECOND)
+    end = stage.begun + int((warm_s + (scene.seconds if minutes is None else minutes * 60)) * SECOND)
     while stage.clock.now() < end and not error:
         try:
             stage.run(min(end, stage.clock.now() + TICK))
@@ -201,7 +196,7 @@ def _acts(scene: Scene, entry: Injected) -> bool:
 
 def _row(scene: Scene, venue: str, seed: int, stage: Stage, met: Micros | None, known: list[str], error: str) -> Row:
     witness, now = stage.witness, stage.clock.now()
-    since = T0 if met is None else met
+    since = stage.begun if met is None else met
     if known:  # what provoked it has been noticed already
         witness.signals.insert(0, Signal(since, "already", known[0]))
     signal = next((one for one in witness.signals if one.at >= since and _names(scene, one)), None)
@@ -253,7 +248,7 @@ def compared(stage: Stage) -> tuple[list[str], list[str], int, int]:
     known = [place[one] for one in said if one in place]
     first = min(known, default=0)
     heard = dict.fromkeys(known)
-    until = stage.clock.now() + stage.skew - SETTLED
+    until = stage.clock.now() + stage.ground.skew - SETTLED
     lost = [
         trade
         for number, trade in enumerate(trades)

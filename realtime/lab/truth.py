@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 
-from realtime.emulator.view import SeededView
+from realtime.lab.ground import Ground
 from warehouse.book import Book
-from warehouse.clock import Clock, Micros
+from warehouse.clock import Micros
 from warehouse.instruments import Grid
 from warehouse.records import BestQuote, BookUpdate, Level, Record, Trade
 
@@ -19,17 +19,17 @@ Quote = tuple[Level, Level]
 
 
 class Truth:
-    """One instrument of a seeded market. `tolerated_us` is how old a picture may be and still count as true."""
+    """One instrument of a market. `tolerated_us` is how old a picture may be and still count as true."""
 
-    def __init__(self, view: SeededView, instrument: str, clock: Clock, tolerated_us: Micros) -> None:
+    def __init__(self, ground: Ground, instrument: str, tolerated_us: Micros) -> None:
         self.instrument = instrument
         self.trades: list[Trade] = []
-        self._view = view
-        self._clock = clock
+        self._ground = ground
+        self._clock = ground.clock
         self._tolerated = tolerated_us
-        self._book = Book(view.markets[instrument].rules.grid)
-        self._book.apply(view.book(instrument))
-        self._pictures: deque[tuple[Micros, Picture]] = deque([(clock.now(), self._picture())])
+        self._book = Book(ground.rules.grid)
+        self._book.apply(ground.view.book(instrument))
+        self._pictures: deque[tuple[Micros, Picture]] = deque([(self._clock.now(), self._picture())])
         self._quotes: deque[tuple[Micros, Quote]] = deque()
 
     def told(self, record: Record) -> None:
@@ -39,11 +39,11 @@ class Truth:
         if isinstance(record, Trade) and record.kind == "market":
             self.trades.append(record)
         elif isinstance(record, BookUpdate):
-            self._book.grid = self._view.markets[self.instrument].rules.grid
+            self._book.grid = self._ground.rules.grid
             self._book.apply(record)
             self._pictures.append((self._clock.now(), self._picture()))
         elif isinstance(record, BestQuote):
-            grid = self._view.markets[self.instrument].rules.grid
+            grid = self._ground.rules.grid
             bid, ask = (record.best_bid, record.best_bid_size), (record.best_ask, record.best_ask_size)
             self._quotes.append((self._clock.now(), (_priced(grid, bid), _priced(grid, ask))))
 

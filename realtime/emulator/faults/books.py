@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from realtime.emulator.faults.frames import Dropped
-from realtime.emulator.faults.parts import Asked, Injector, Link, Out, Piece, Treatment, identity, named
+from realtime.emulator.faults.parts import Asked, Injector, Link, Out, Piece, Treatment, named
 from warehouse.clock import SECOND, Micros
 from warehouse.records import BookUpdate
 from warehouse.venues.base import Reply
@@ -26,6 +26,11 @@ def _row(frame: Json) -> Json:
     row = data[0] if isinstance(data, list) else data
     assert isinstance(row, dict)
     return row
+
+
+def _is_update(piece: Piece) -> bool:
+    """Of a frame of a book's stream: is it no snapshot? A recorded one shows it by its words."""
+    return isinstance(piece.record, BookUpdate) or (piece.record is None and b'"snapshot"' not in piece.frame[:200])
 
 
 class SequenceGap(Dropped):
@@ -134,7 +139,7 @@ class OldSnapshot(Injector):
         if piece.stream != "depth" or not self.about(piece):
             return (piece,)
         key = (link.number, piece.name or "")
-        if not isinstance(piece.record, BookUpdate):
+        if not _is_update(piece):
             self._after[key] = self._provoked
             return (piece,)
         hit = not self._provoked
@@ -147,7 +152,7 @@ class OldSnapshot(Injector):
             return (piece,)
         self._provoked = True
         self.meet(link)
-        self.entry.hidden.append(identity(piece.record))
+        self.entry.hidden.append(named(piece))
         return ()
 
     def request(self, asked: Asked, now: Micros) -> Treatment | None:
