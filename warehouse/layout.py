@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import polars as pl
+import pyarrow as pa
 from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError
 
 from warehouse.frames import arrow_schema
 from warehouse.tables import Table
@@ -21,15 +23,31 @@ def create(uri: str, declared: Table, storage_options: dict[str, str] | None) ->
         "delta.deletedFileRetentionDuration": kept,
         "delta.checkpointInterval": "50",
     }
-    return DeltaTable.create(
-        uri,
-        arrow_schema(declared),
-        mode="ignore",
-        partition_by=list(declared.partition),
-        description=declared.doc,
-        configuration=configuration,
-        storage_options=storage_options,
-    )
+    schema, parts = arrow_schema(declared), list(declared.partition)
+    return ensure(uri, schema, storage_options, configuration, parts, declared.doc)
+
+
+def ensure(
+    uri: str,
+    schema: pa.Schema,
+    storage_options: dict[str, str] | None,
+    configuration: Mapping[str, str] | None = None,
+    partition_by: list[str] | None = None,
+    description: str | None = None,
+) -> DeltaTable:
+    """The table at `uri`, made unless it is there. Of several who make it at once, the later ones take the first's."""
+    try:
+        return DeltaTable.create(
+            uri,
+            schema,
+            mode="ignore",
+            partition_by=partition_by,
+            description=description,
+            configuration=configuration,
+            storage_options=storage_options,
+        )
+    except CommitFailedError:
+        return DeltaTable(uri, storage_options=storage_options)
 
 
 def write(

@@ -18,6 +18,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from warehouse.clock import SECOND, Clock, Micros, SystemClock
+from warehouse.layout import ensure
 
 LEASE: Micros = 60 * SECOND
 """How long a lease lasts that is not given back: longer than any landing takes, and than clocks differ."""
@@ -57,8 +58,7 @@ def _open(uri: str, options: dict[str, str]) -> DeltaTable:
         return DeltaTable(uri, storage_options=options)
     except TableNotFoundError:
         kept = {"delta.logRetentionDuration": "interval 1 hours", "delta.checkpointInterval": "100"}
-        DeltaTable.create(uri, _NOTHING.schema, mode="ignore", configuration=kept, storage_options=options)
-        return DeltaTable(uri, storage_options=options)
+        return ensure(uri, _NOTHING.schema, options, kept)
 
 
 def _take(held: DeltaTable, now: Micros) -> Micros | None:

@@ -30,10 +30,13 @@ Sleep = Callable[[float], Awaitable[None]]
 
 
 def size_and_rate(limit: Limit, share: float) -> tuple[float, float]:
-    """A bucket's size, and its refill per microsecond: together never more than the share in one window."""
+    """A bucket's size, and its refill per microsecond: together never more than the share in one window.
+
+    Of less than one unit a window, one in two windows.
+    """
     allowed = limit.amount * share
     size = max(1.0, allowed * (0.5 if limit.per_us >= LONG else 0.1))
-    return size, max(allowed - size, allowed * 0.1) / limit.per_us
+    return size, max(allowed - size, allowed * (0.1 if allowed > size else 0.5)) / limit.per_us
 
 
 class Budget(Protocol):

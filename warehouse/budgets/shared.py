@@ -15,14 +15,16 @@ from redis.exceptions import RedisError
 
 from warehouse import keys
 from warehouse.budgets.limits import Limit
-from warehouse.budgets.own import PATIENCE, OwnBudget, Sleep, size_and_rate
+from warehouse.budgets.own import LONG, PATIENCE, OwnBudget, Sleep, size_and_rate
 from warehouse.clock import SECOND, Micros, monotonic
 from warehouse.errors import RateLimited
 
 log = structlog.get_logger()
 
-SHARE_COMMON = 0.9
-"""Of a venue's limit, for all our processes together; the rest is for requests under way and windows that differ."""
+SHARE_LONG, SHARE_SHORT = 0.9, 0.7
+"""Of a venue's limit, for all our processes together. What is admitted evenly may arrive in a bunch, by as much as the
+slower requests are under way for longer: more of a window of two seconds than of one of a minute.
+"""
 
 RESERVED = 0.3
 """Of the common bucket, what flows leave to the worker."""
@@ -98,16 +100,22 @@ class SharedBudget:
 
     async def admit(self, limit: Limit, cost: int) -> None:
         """Return when `cost` units of `limit` are ours. Raises RateLimited for a wait beyond `PATIENCE`."""
-        size, per_us = size_and_rate(limit, SHARE_COMMON)
+        share = SHARE_LONG if limit.per_us >= LONG else SHARE_SHORT
+        size, per_us = size_and_rate(limit, share)
+        stale = limit.per_us * (1 - share) / 2
         floor = min(size * self._reserve, size - cost)
         lasts = limit.per_us // 1000 + 600_000
         while True:
+            asked = monotonic()
             reply = await self._call(TAKE, limit, size, f"{per_us:.12f}", cost, floor, lasts, *self._own.owed(limit))
             if reply is None:
                 return await self._own.admit(limit, cost)
             self._own.settle(limit, reply.born)
             if reply.wait <= 0:
-                return self._own.note(limit, cost, reply.born)
+                self._own.note(limit, cost, reply.born)
+                if (monotonic() - asked) * SECOND < stale:
+                    return None
+                continue  # this process was held up so long that others have been admitted meanwhile: leave it unused
             if reply.told > PATIENCE:
                 raise RateLimited(self.venue, reply.told)
             await self._sleep(reply.wait / SECOND)

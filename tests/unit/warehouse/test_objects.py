@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
+from threading import Barrier, Thread
 from typing import Literal
 
 import pyarrow as pa
@@ -103,3 +103,18 @@ def test_a_lease_is_held_by_one_until_it_is_given_back_or_runs_out(tmp_path: Pat
     second()
     held.__exit__(None, None, None)  # too late to give anything back
     assert order == ["first", "second", "second"]
+
+
+def test_who_makes_a_table_at_the_same_moment_as_another_takes_that_one(root: str) -> None:
+    starting, found = Barrier(4), list[int]()
+
+    def make() -> None:
+        starting.wait()
+        found.append(Lake(root).handle("funding").version())
+
+    threads = [Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [0] * 4
