@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -14,19 +14,18 @@ from realtime.fusion import Situation
 from realtime.inputs import Inputs
 from realtime.message import Message
 from realtime.outlet import Outlet
+from realtime.publish.book import BookVoice, readable
 from realtime.publish.candles import Candles, ready_until
 from realtime.publish.derivatives import PERPETUAL, Derivatives
 from realtime.publish.fused import Fused
-from realtime.publish.ladder import Ladder, snapshot_message
 from realtime.publish.orderflow import depth_fields, flow_fields
-from realtime.publish.quotes import Quotes, agrees, top_of
+from realtime.publish.quotes import agrees
 from realtime.publish.trades import trade_message
 from realtime.rails.clocks import Vitals
 from warehouse.book import Book
 from warehouse.clock import MINUTE, SECOND, Micros
 from warehouse.instruments import Listing, Rules
 from warehouse.metrics.bars import BarStore
-from warehouse.metrics.base import Reason
 from warehouse.metrics.ring import TradeRing
 from warehouse.metrics.top import BookTop
 from warehouse.metrics.windows import TradeWindow
@@ -48,8 +47,6 @@ TRADES, BOTH = ("trades",), ("trades", "depth")
 
 RECENT = 2 * SECOND
 """A trade older than this says nothing of the book beside it."""
-
-UNREADABLE = BookTop([], [], [], [], Reason.GAP)
 
 
 class Instrument:
@@ -73,8 +70,7 @@ class Instrument:
             for name in config.timeframes
         }
         self.outlets.update({f"candles:{name}": outlet for name, outlet in framed.items()})
-        self.quotes = Quotes(self.outlets["bbo"])
-        self.ladder = Ladder(self.outlets["depth"], config.depth_levels, config.depth_snapshot_ms * 1000)
+        self.voice = BookVoice(self.outlets, self.grid, config, self.inputs)
         self.candles = Candles(framed, self.bars)
         self.fused = Fused(self.outlets, self.grid, self.bars, self.ring)
         self.derivatives = Derivatives(self.outlets, config)
@@ -82,7 +78,6 @@ class Instrument:
         self.ts_trade: Micros = 0
         self.strange = 0
         self._holed_from: Micros = 0
-        self._snapshot_id = 0
         self._trade_out = self.outlets["trade"]
         self._prints = config.trade_prints
         self.distrust = ""
@@ -238,14 +233,16 @@ class Instrument:
         if due(1000):
             self.fused.second(now)
             self._close_bars(now, messages)
-        top = self.top(LEVELS)
+        top = readable(self.book, LEVELS)
         self._judge(top, now)
+        said: list[Message | None] = []
         if due(config.depth_ms):
-            self._say_depth(top, grid, now, messages)
+            said.append(self.voice.depth(self.book, top, grid, now))
         if due(config.bbo_ms):
-            self._say_bbo(top, now, messages)
+            said.append(self.voice.best(self.quote, self.book, top, now))
         if due(config.snapshot_ms):
-            self._say_snapshot(now, messages)
+            said.append(self.voice.snapshot(self.book, now))
+        messages.extend(message for message in said if message is not None)
         if due(config.derivatives_ms):
             mid = None if top.reason else self.grid.price(top.bid_ticks[0] + top.ask_ticks[0]) / 2
             messages.extend(self.derivatives.due(mid, inputs.down, now))
@@ -280,48 +277,6 @@ class Instrument:
             inputs.late_by("bbo", quote.ts_recv - quote.ts_event, now)
             inputs.quoted(quote.ts_recv, agrees(quote, top, self.grid))
         self.distrust = inputs.judge(top, last if now - self._trade_came < RECENT else None, now)
-
-    def top(self, levels: int) -> BookTop:
-        """The best levels, converted; a level off the grid makes the book unreadable until its next snapshot."""
-        try:
-            return self.book.top(levels)
-        except ValueError as error:
-            self.book.invalidate(str(error))
-            return UNREADABLE
-
-    def _say_depth(self, top: BookTop, grid: Micros, now: Micros, messages: list[Message]) -> None:
-        message = self.ladder.message(
-            top,
-            self.grid,
-            update_id=self.book.update_id,
-            ts_event=self.book.ts_event,
-            ts_recv=now,
-            now=grid,
-            complete=self.inputs.verdict("depth", now).ok,
-        )
-        if message is not None:
-            messages.append(message)
-
-    def _say_snapshot(self, now: Micros, messages: list[Message]) -> None:
-        """The book as far down as configured; while it cannot be read, its emptiness is said once by `depth`."""
-        if self.book.valid and self.book.update_id != self._snapshot_id:
-            self._snapshot_id = self.book.update_id
-            complaints = self.inputs.complaints(("depth",), now)
-            top = self.top(self.config.snapshot_levels)
-            messages.append(snapshot_message(self.outlets["book_snapshot"], top, self.grid, self.book, now, complaints))
-
-    def _say_bbo(self, top: BookTop, now: Micros, messages: list[Message]) -> None:
-        quote = self.quote
-        basis, stream = ("book", "depth") if quote is None else ("quotes", "bbo")
-        ts_event = self.book.ts_event if quote is None else quote.ts_event
-        if quote is not None:
-            try:
-                top = top_of(quote, self.grid)
-            except ValueError:
-                top = UNREADABLE
-        message = self.quotes.message(basis, top, self.grid, ts_event, now, self.inputs.complaints((stream,), now))
-        if message is not None:
-            messages.append(message)
 
     def _close_bars(self, now: Micros, messages: list[Message]) -> None:
         if self.ring.second < 0:
@@ -360,31 +315,16 @@ class Instrument:
 
     def state(self) -> dict[str, Any]:
         """All of it as JSON-able values, in a fixed order."""
-        quote = self.quote
         return {
             "seq": {name: outlet.seq for name, outlet in self.outlets.items()},
             "inputs": self.inputs.state(),
             "book": self.book.state(),
             "ring": self.ring.state(),
             "bars": self.bars.state(),
-            "shown": {
-                "bbo": None if self.quotes.shown is None else list(self.quotes.shown),
-                "depth": self.ladder.state(),
-                "candles": self.candles.state(),
-            },
-            "quote": None
-            if quote is None
-            else [
-                quote.ts_event,
-                quote.ts_recv,
-                quote.best_bid,
-                quote.best_bid_size,
-                quote.best_ask,
-                quote.best_ask_size,
-                quote.update_id,
-            ],
+            "voice": self.voice.state(),
+            "candles": self.candles.state(),
+            "quote": msgspec.to_builtins(self.quote),
             "derivatives": self.derivatives.state(),
-            "snapshot_id": self._snapshot_id,
             "ts_trade": self.ts_trade,
             "trade_came": self._trade_came,
             "strange": self.strange,
@@ -403,26 +343,12 @@ class Instrument:
         self.book.restore(state["book"])
         self.ring.restore(state["ring"])
         self.bars.restore(state["bars"])
-        shown = state["shown"]
-        self.quotes.shown = None if shown["bbo"] is None else cast("Any", tuple(shown["bbo"]))
-        self.ladder.restore(shown["depth"])
-        self.candles.restore(shown["candles"])
-        if state["quote"] is not None:
-            ts_event, ts_recv, bid, bid_size, ask, ask_size, update_id = state["quote"]
-            self.quote = BestQuote(
-                venue=self.listing.venue,
-                instrument=self.listing.instrument,
-                ts_event=ts_event,
-                ts_recv=ts_recv,
-                best_bid=bid,
-                best_bid_size=bid_size,
-                best_ask=ask,
-                best_ask_size=ask_size,
-                update_id=update_id,
-            )
+        self.voice.restore(state["voice"])
+        self.candles.restore(state["candles"])
+        self.quote = msgspec.convert(state["quote"], BestQuote | None)
         self.derivatives.restore(state["derivatives"])
-        self._snapshot_id, self._trade_came = state["snapshot_id"], state["trade_came"]
-        self.ts_trade, self.strange, self._holed_from = state["ts_trade"], state["strange"], state["holed_from"]
+        self.ts_trade, self._trade_came = state["ts_trade"], state["trade_came"]
+        self.strange, self._holed_from = state["strange"], state["holed_from"]
         self.changed, self.was_complete = state["changed"], state["was_complete"]
         self.fused.restore(state["fused"])
 
