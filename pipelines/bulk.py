@@ -89,7 +89,7 @@ class Bulk:
         name = TABLE_OF[file.kind]
         landed, notes = 0, list[str]()
         for part in windows(spool):
-            rows = _series_rows(part, file, now)
+            rows = series_rows(part, file, now)
             if name == "liquidations":
                 rows, left_out = self._before_recording(rows, file)
                 notes += [f"{left_out} rows of recorded time left out"] if left_out else []
@@ -111,26 +111,26 @@ class Bulk:
 
     def _trades(self, file: ArchiveFile, rules: Rules, spool: Spool, now: Micros) -> tuple[int, list[str]]:
         recorded = self._lander.recorded(file.venue, now).get(file.instrument, Recorded(()))
-        placed = archive(file.venue).layouts(file.kind, rules.market)[0].identity == "places"
+        nameless = placed(file, rules)
         holes, ids = _Holes(), 0
         found = reconciling.Findings(file, now)
         gaps = reconciling.Gaps(self._lake, file)
         tape: pl.DataFrame | None = None
         for part in windows(spool):
-            rows = _trade_rows(part, file, now)
+            rows = trade_rows(part, file, now)
             holes.look(part)
             gaps.look(part)
             ids += rows.height
             owned = rows.select(reconciling.owned(recorded)).to_series()
             history, tape = rows.filter(~owned), rows.filter(owned)
-            if placed and history.height:
+            if nameless and history.height:
                 low, high = history["ts_event"][0], history["ts_event"][-1]
                 history = reconciling.unmatched(history, reconciling.known(self._lake, file, low, high + 1))
             if history.height:
                 found.landed += self._lake.upsert("trades", history, now=now).added
-            found.compare(self._lake, tape, recorded, placed, part["ts_event"][-1] + 1)
+            found.compare(self._lake, tape, recorded, nameless, part["ts_event"][-1] + 1)
         if tape is not None:
-            found.compare(self._lake, tape.clear(), recorded, placed, file.end)
+            found.compare(self._lake, tape.clear(), recorded, nameless, file.end)
         found.write(self._lake)
         gaps.close(self._lake, now)
         spans = missing((file.start, file.end), holes.spans)
@@ -198,7 +198,12 @@ class _Holes:
         self._last = (number, at)
 
 
-def _trade_rows(part: pl.DataFrame, file: ArchiveFile, now: Micros) -> pl.DataFrame:
+def placed(file: ArchiveFile, rules: Rules) -> bool:
+    """Whether nothing in a file of trades names them as stream and REST do."""
+    return archive(file.venue).layouts(file.kind, rules.market)[0].identity == "places"
+
+
+def trade_rows(part: pl.DataFrame, file: ArchiveFile, now: Micros) -> pl.DataFrame:
     """A window's rows as the table of trades has them."""
     side = pl.when(pl.col("buy")).then(pl.lit("buy")).otherwise(pl.lit("sell"))
     return part.with_columns(
@@ -211,7 +216,7 @@ def _trade_rows(part: pl.DataFrame, file: ArchiveFile, now: Micros) -> pl.DataFr
     ).drop("buy")
 
 
-def _series_rows(part: pl.DataFrame, file: ArchiveFile, now: Micros) -> pl.DataFrame:
+def series_rows(part: pl.DataFrame, file: ArchiveFile, now: Micros) -> pl.DataFrame:
     """A window's rows as their table has them; bars that are not closed and settlements not known are not kept."""
     price, _, timeframe = file.timeframe.rpartition(":")
     beside = {"venue": file.venue, "instrument": file.instrument, "origin": "archive", "timeframe": timeframe}

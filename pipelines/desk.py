@@ -65,11 +65,11 @@ class Desk:
         self.lake = open_lake(settings)
         self.lander = Lander(self.lake, self.run_id)
         self.bus = open_bus(settings)
-        self._budget: Budget = of_process(venue)
+        self.budget: Budget = of_process(venue)
         if self.bus is not None:
-            self._budget = SharedBudget(of_process(venue), settings.bus_url)
+            self.budget = SharedBudget(of_process(venue), settings.bus_url)
         self.source: Source = source or CcxtSource(
-            venue, lambda key: settings.endpoint(venue, key), settings.realm, self._budget
+            venue, lambda key: settings.endpoint(venue, key), settings.realm, self.budget
         )
 
     async def __aenter__(self) -> Desk:
@@ -79,6 +79,6 @@ class Desk:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.source.close()
-        await self._budget.close()
+        await self.budget.close()
         if self.bus is not None:
             self.bus.close()

@@ -1,7 +1,8 @@
 """Closing holes: each source in its order, each attempt a row of the gap ledger, and a reason for what stays open.
 
 Candles: the venue, then the lake's own trades. Trades: rows that stand by to prove the seam, then the venue. Funding,
-price candles and open interest: the venue. Past books: nobody. Rows land before the ledger says so; whoever is killed
+price candles and open interest: the venue. Wherever the venue's REST leaves something open, its bulk files and its
+second host are asked (`backups`). Past books: nobody. Rows land before the ledger says so; whoever is killed
 in between finds no hole the next time, or the same one again.
 """
 
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 
 from pipelines import past
+from pipelines.backups import Backup, in_turn, joined
 from pipelines.holes import Hole, absent
 from pipelines.load import Fetched, Lander
 from pipelines.plan import INTEREST_STEP, Dataset, Part, Span, bar_of, missing
@@ -58,8 +60,17 @@ class Mended(msgspec.Struct, frozen=True, kw_only=True):
 class Mender:
     """One venue's repair in one run. Not for two tasks at once."""
 
-    def __init__(self, lake: Lake, lander: Lander, source: Source, rules: dict[str, Rules], clock: Clock) -> None:
-        self._lake, self._lander, self._source = lake, lander, source
+    def __init__(
+        self,
+        lake: Lake,
+        lander: Lander,
+        source: Source,
+        rules: dict[str, Rules],
+        clock: Clock,
+        others: Sequence[Backup] = (),
+    ) -> None:
+        """`others` are asked in turn for what the venue's answer leaves open."""
+        self._lake, self._lander, self._source, self._others = lake, lander, source, others
         self._rules, self._clock = rules, clock
         self._stamp: Micros = 0
         self._stretches: dict[str, list[Span]] | None = None
@@ -73,7 +84,7 @@ class Mender:
         done += await self._write([self._given_up(hole) for hole in gone])
         rest = [hole for hole in holes if hole not in gone]
         for at in range(0, len(rest), BATCH):
-            if self.stopped is not None:
+            if self.stopped is not None and not self._others:
                 break
             done += await self._batch(rest[at : at + BATCH])
         return done
@@ -98,6 +109,8 @@ class Mender:
         near = {id(hole): await asyncio.to_thread(self._standing_by, hole) for hole in holes if hole.stream == "trades"}
         far = [hole for hole in holes if not (id(hole) in near and _whole(hole, near[id(hole)]))]
         answers = dict(zip(map(id, far), await asyncio.gather(*[ask(hole) for hole in far]), strict=True))
+        for hole in sorted(far, key=in_turn):
+            answers[id(hole)] = await self._beside(hole, near.get(id(hole), ()), answers[id(hole)])
         done = []
         for stream in dict.fromkeys(hole.stream for hole in holes):
             asked = [
@@ -117,13 +130,25 @@ class Mender:
             await asyncio.to_thread(self._lake.append, "gaps", rows)
         return done
 
+    async def _beside(self, hole: Hole, near: Sequence[Trade], fetched: Fetched | None) -> Fetched | None:
+        """An answer with what other sources add to it, until nothing of the hole is open; each attempt is told."""
+        if not self._others:
+            return fetched
+        first = fetched or Fetched(part=_part(hole), started_at=self._clock.now(), error=self.stopped)
+        so_far = first
+        for other in self._others:
+            if _closes(hole, near, so_far):
+                break
+            more = await other.ask(hole, first)
+            if more is not None:
+                await asyncio.to_thread(self._lander.tell, so_far, 0, self._clock.now())
+                so_far = joined(so_far, more)
+        return first if first.answer is None and not _closes(hole, near, so_far) else so_far
+
     async def _ask(self, hole: Hole) -> Fetched:
         """The venue's answer about a hole, or why there is none."""
         began, answer, error = self._clock.now(), None, None
-        start, end = hole.start, hole.end
-        if hole.stream == "trades":
-            start, end = start - start % GRANULE, end - end % -GRANULE
-        part = Part(cast("Dataset", hole.stream), hole.venue, hole.instrument, hole.timeframe, start, end)
+        part = _part(hole)
         try:
             answer = await follow(walk(part, self._rules, began), self._source)
         except (VenueError, ConfigError) as failure:
@@ -164,7 +189,7 @@ class Mender:
             if landed:
                 rows.append(self._row(hole, "repaired", " and ".join(found)))
             for start, end in left:
-                state, reason = _explained(hole, fetched, (start, end))
+                state, reason = self._verdict(hole, fetched, (start, end))
                 whole = not landed and len(left) == 1
                 rows.append(self._row(hole if whole else _part_of(hole, start, end), state, reason))
         return Mended(hole=hole, gaps=rows, rows=landed)
@@ -211,7 +236,7 @@ class Mender:
         if answer is None and self.stopped is not None:
             return Mended(hole=hole, gaps=[self._row(hole, "open", self.stopped)], rows=landed)
         gaps = [self._row(hole, "repaired", f"{len(rows)} trades from {hole.venue}")] if rows else []
-        state, reason = _explained(hole, fetched, (hole.start, hole.end))
+        state, reason = self._verdict(hole, fetched, (hole.start, hole.end))
         for first, end in left:
             part = msgspec.structs.replace(hole, first_id=first, last_id=end - 1, gap=None if rows else hole.gap)
             gaps.append(self._row(part, state, reason))
@@ -220,14 +245,18 @@ class Mender:
     def _by_time(self, hole: Hole, fetched: Fetched | None, landed: int) -> SequenceGap:
         """A hole without ids is closed by an answer that holds all of its time."""
         if fetched is not None and _complete(fetched, (hole.start, hole.end)):
-            if landed:
-                return self._row(hole, "repaired", f"{landed} trades from {hole.venue}")
-            return self._row(hole, "legitimate", f"{hole.venue} answered for all of this time and has no more")
+            return self._row(hole, "repaired", f"{landed} trades from {hole.venue}")
         if fetched is not None and fetched.answer is None and self.stopped is not None:
             return self._row(hole, "open", self.stopped)
-        return self._row(hole, *_explained(hole, fetched, (hole.start, hole.end)))
+        return self._row(hole, *self._verdict(hole, fetched, (hole.start, hole.end)))
 
     # The ledger
+
+    def _verdict(self, hole: Hole, fetched: Fetched | None, span: Span) -> tuple[GapState, str]:
+        """Why something is still missing; open, while a source is still to come."""
+        state, reason = _explained(hole, fetched, span)
+        later = next(filter(None, (other.expects(hole) for other in self._others)), None)
+        return ("open", f"{reason}; {later}") if state == "unrecoverable" and later else (state, reason)
 
     def _given_up(self, hole: Hole) -> Mended:
         return Mended(hole=hole, gaps=[self._row(hole, "unrecoverable", PAST_BOOK)])
@@ -256,6 +285,21 @@ class Mender:
             attempts=1,
             reason=reason,
         )
+
+
+def _part(hole: Hole) -> Part:
+    start, end = hole.start, hole.end
+    if hole.stream == "trades":
+        start, end = start - start % GRANULE, end - end % -GRANULE
+    return Part(cast("Dataset", hole.stream), hole.venue, hole.instrument, hole.timeframe, start, end)
+
+
+def _closes(hole: Hole, near: Sequence[Trade], fetched: Fetched) -> bool:
+    """Whether an answer leaves nothing of a hole open."""
+    if hole.stream != "trades":
+        return not _left(hole, fetched)
+    told = [row for row in fetched.answer.records if isinstance(row, Trade)] if fetched.answer is not None else []
+    return _whole(hole, [*near, *told]) or (hole.first_id is None and _complete(fetched, (hole.start, hole.end)))
 
 
 def _left(hole: Hole, fetched: Fetched) -> list[Span]:
@@ -305,4 +349,5 @@ def _whole(hole: Hole, rows: Sequence[Trade]) -> bool:
     """Whether `rows` are all trades of a hole: known only where ids count."""
     if hole.first_id is None or hole.last_id is None:
         return False
-    return len({row.trade_seq for row in rows}) == hole.last_id - hole.first_id + 1
+    inside = {row.trade_seq for row in rows if _inside(hole, row)}
+    return len(inside) == hole.last_id - hole.first_id + 1

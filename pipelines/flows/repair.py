@@ -11,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 
 from configs.load import load
 from configs.settings import Settings
+from pipelines.backups import backups
 from pipelines.desk import Desk
 from pipelines.flows import artifacts
 from pipelines.flows.fill import refuse_silence, results
@@ -49,9 +50,10 @@ async def mend_venue(settings: Settings, venue: str, scope: Scope) -> Repaired:
         search = Search(desk.lake, desk.lander, venue, rules, began, scope.asked(began))
         holes = search.all()
         tell(Step("repair", venue, 0, len(holes), 0))
-        mender = Mender(desk.lake, desk.lander, desk.source, rules, desk.clock)
-        await mender.close(search.closed(holes))
-        done = await mender.mend(holes)
+        async with backups(desk, rules) as others:
+            mender = Mender(desk.lake, desk.lander, desk.source, rules, desk.clock, others)
+            await mender.close(search.closed(holes))
+            done = await mender.mend(holes)
         seconds = (desk.clock.now() - began) / SECOND
     artifacts.tell_gaps([gap for one in done for gap in one.gaps])
     report = _report(venue, len(holes), done, mender.stopped, seconds)
@@ -73,7 +75,7 @@ def repair(settings: Settings | None = None, scope: Scope = Scope()) -> list[Rep
     found = [cast(Repaired, future.result()) for future in futures]  # an async task's future gives its value
     reports = [one.report for one in found]
     reports += results(
-        judge_structure.submit(settings, one.report.venue, Scope(venues=(one.report.venue,), symbols=one.dirty), True)
+        judge_structure.submit(settings, one.report.venue, Scope(venues=(one.report.venue,), symbols=one.dirty))
         for one in found
         if one.dirty
     )

@@ -12,6 +12,7 @@ from warehouse.venues.binance.decode import VENUE as NAME
 ENDPOINTS: dict[str, str] = {
     "rest_spot": "https://api.binance.com",
     "rest_perp": "https://fapi.binance.com",
+    "rest_spot_other": "https://data-api.binance.vision",
     "rest_archive": "https://data.binance.vision",
     "ws_spot": "wss://stream.binance.com:443",
     "ws_perp": "wss://fstream.binance.com",

@@ -11,6 +11,7 @@ NAME = "bybit"
 
 ENDPOINTS: dict[str, str] = {
     "rest": "https://api.bybit.com",
+    "rest_other": "https://api.bytick.com",
     "rest_archive": "https://public.bybit.com",
     "ws_spot": "wss://stream.bybit.com",
     "ws_perp": "wss://stream.bybit.com",

@@ -12,7 +12,11 @@ from warehouse.venues.okx.session import sessions as _sessions
 
 __all__ = ["NAME", "ENDPOINTS", "sessions", "emulated", "symbol"]
 
-ENDPOINTS: dict[str, str] = {**_BASES, "rest_archive": "https://static.okx.com"}
+ENDPOINTS: dict[str, str] = {
+    **_BASES,
+    "rest_other": "https://www.okx.com",
+    "rest_archive": "https://static.okx.com",
+}
 
 
 def sessions(rules: Sequence[Rules], dialect: Dialect = TODAY) -> list[Session]:
