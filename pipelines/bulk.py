@@ -127,7 +127,7 @@ class Bulk:
                 low, high = history["ts_event"][0], history["ts_event"][-1]
                 history = reconciling.unmatched(history, reconciling.known(self._lake, file, low, high + 1))
             if history.height:
-                found.landed += self._lake.upsert("trades", history, now=now).added
+                found.landed += self._lake.upsert("trades", history, now=now, once=True).added
             found.compare(self._lake, tape, recorded, nameless, part["ts_event"][-1] + 1)
         if tape is not None:
             found.compare(self._lake, tape.clear(), recorded, nameless, file.end)

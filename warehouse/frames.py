@@ -155,16 +155,16 @@ class Merge(NamedTuple):
     corrections: list[Correction]
 
 
-def merged(declared: Table, known: pl.DataFrame, new: pl.DataFrame, now: Micros) -> Merge:
+def merged(declared: Table, known: pl.DataFrame, new: pl.DataFrame, now: Micros, *, once: bool = False) -> Merge:
     """Known rows with the new ones merged in by key: equal values keep the known row, differing ones replace it.
 
-    Of several new rows with one key the last counts.
+    Of several new rows with one key the last counts; `once`: the caller vouches that there are none.
     """
     schema = polars_schema(declared)
     known = known.select([pl.col(name).cast(kind) for name, kind in schema.items()])
     key = list(declared.key)
-    telling = [name for name in key if new[name].n_unique() > 1]  # of one instrument's rows mostly one column
-    new = new.unique(telling or key, keep="last", maintain_order=True)
+    if not once:
+        new = new.unique(key, keep="last", maintain_order=True)
     if not known.height:
         return Merge(new, new.height, [])
     fresh = new.join(known, on=key, how="anti", nulls_equal=True)

@@ -64,7 +64,8 @@ def write(
     """
     packed = {column.name: _PACKED for column in declared.columns if column.kind in ("int", "time")}
     order = [column for column in ("venue", "instrument", declared.time) if column in data.columns]
-    arrow = data.sort(order, maintain_order=True).to_arrow().cast(arrow_schema(declared))
+    in_order = data[declared.time].is_sorted() and all(_uniform(data[name]) for name in order[:-1])
+    arrow = (data if in_order else data.sort(order, maintain_order=True)).to_arrow().cast(arrow_schema(declared))
     layout = WriterProperties(
         compression="ZSTD", compression_level=3, max_row_group_size=122_880, column_properties=packed
     )
@@ -78,3 +79,8 @@ def write(
             held, arrow, mode="overwrite", predicate=where, schema_mode="merge", writer_properties=layout,
             commit_properties=stamp,
         )  # fmt: skip
+
+
+def _uniform(column: pl.Series) -> bool:
+    """Whether a column has one value at most."""
+    return not column.len() or (column.null_count() == 0 and bool((column == column.first()).all()))

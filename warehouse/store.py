@@ -165,11 +165,12 @@ class Lake:
             self._retry(name, lambda held: write(held, declared, data, where=where))
         return data.height
 
-    def upsert(self, name: str, rows: Rows, *, now: Micros) -> Landed:
+    def upsert(self, name: str, rows: Rows, *, now: Micros, once: bool = False) -> Landed:
         """Land rows that may be known. Idempotent: the same rows again change nothing.
 
         A row whose key is new is added. One with equal values is left as it was first known. One with differing values
-        replaces the old row, which goes to `corrections` with both times (`now` is when).
+        replaces the old row, which goes to `corrections` with both times (`now` is when). With `once` the caller
+        vouches that no key stands twice among `rows`, which saves a third of the time of a million.
         """
         declared = table(name)
         data = checked(declared, frame(declared, rows), unique=False)
@@ -177,7 +178,7 @@ class Lake:
 
         def change(known: pl.DataFrame) -> pl.DataFrame | None:
             nonlocal landed
-            result = merged(declared, known, data, now)
+            result = merged(declared, known, data, now, once=once)
             corrected = len(result.corrections)
             landed = Landed(result.added, data.height - result.added - corrected, corrected)
             if corrected:

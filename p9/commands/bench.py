@@ -9,7 +9,11 @@ import click
 
 @click.command()
 @click.option(
-    "--part", type=click.Choice(["all", "libraries", "journey"]), default="all", show_default=True, help="What to run."
+    "--part",
+    type=click.Choice(["all", "libraries", "journey", "archives"]),
+    default="all",
+    show_default=True,
+    help="What to run; archives only when it is named.",
 )
 @click.option("--mix", "names", multiple=True, help="Of the emulated markets only these: usual, busy, small.")
 @click.option("--seconds", type=click.FloatRange(0.1, 600), default=1.1, show_default=True, help="Of each market.")
@@ -24,18 +28,25 @@ import click
 @click.option(
     "--rate", type=click.FloatRange(100, 100_000), default=10_000.0, show_default=True, help="Of the journey."
 )
+@click.option(
+    "--trades", type=click.IntRange(1000, 100_000_000), default=10_000_000, show_default=True, help="Of the bulk file."
+)
 def bench(
-    part: str, names: tuple[str, ...], seconds: float, rounds: int, journals: tuple[Path, ...], rate: float
+    part: str, names: tuple[str, ...], seconds: float, rounds: int, journals: tuple[Path, ...], rate: float, trades: int
 ) -> None:
     """How fast: us beside other libraries on the same frames, then the way from the wire to a subscriber.
 
     Libraries: decode, keep the book, read its top twenty; ours with every metric on. ccxt.pro, and cryptofeed and
     nautilus_trader where they are installed. Compare the ratios: they hold while machines change speed.
+
+    With --part archives: a bulk file of many trades into a lake, from the file on disk to the answer of a query.
     """
-    if part != "journey":
+    if part in ("all", "libraries"):
         _libraries(names, seconds, rounds, journals)
-    if part != "libraries":
+    if part in ("all", "journey"):
         _journey(rate)
+    if part == "archives":
+        _archives(trades)
 
 
 def _libraries(names: tuple[str, ...], seconds: float, rounds: int, journals: tuple[Path, ...]) -> None:
@@ -56,3 +67,15 @@ def _journey(rate: float) -> None:
 
     click.echo("\nfrom the wire to a subscriber, through a worker with its journal and a bus of its own")
     sheet.print_journey(journey.run(rate, 5.0, click.echo))
+
+
+def _archives(trades: int) -> None:
+    from p9.bench import archives
+
+    found = archives.run(trades, click.echo)
+    click.echo(
+        f"{found.trades:,} trades ({found.rows:,} rows, {found.file_mib:.0f} MiB) landed and counted in "
+        f"{found.total_s:.1f} s: read and checked {found.read_s:.1f}, landed {found.land_s:.1f}, asked "
+        f"{found.query_s:.1f}; {found.trades / found.total_s:,.0f} trades/s, {found.cpu_s:.1f} s of processor, memory "
+        f"at most {found.memory_mib:.0f} MiB, lake {found.lake_mib:.0f} MiB"
+    )

@@ -135,7 +135,9 @@ def windows(spool: Spool, rows: int = WINDOW) -> Iterator[pl.DataFrame]:
     for part in spool.windows(rows):
         if "trade_seq" in part.columns:  # in order of time and number, so that doubles are neighbours
             number = pl.col("trade_seq")
-            once = part.filter(number.ne_missing(number.shift()))
+            once = part.filter((number != number.shift()).fill_null(True))
+            if not once.select((number.diff() > 0).all()).item():
+                once = once.unique("trade_seq", keep="first", maintain_order=True)
             yield once.with_columns(number.cast(pl.String).alias("trade_id"))
         elif "trade_id" in part.columns:
             once = part.unique("trade_id", keep="first", maintain_order=True)

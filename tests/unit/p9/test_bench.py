@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from p9.bench import journey, measure, mixes
+from p9.bench import archives, journey, measure, mixes
 from p9.bench.frames import Recording, kind_of
 from p9.bench.journey import Step
 from p9.bench.sender import framed, received
@@ -115,3 +115,11 @@ def test_every_trade_travels_from_the_wire_to_the_subscriber() -> None:
         assert all(ms > 0 for ms in one.ms)
         assert one.cores["worker"] > 0
     assert found.largest in (0.0, *(one.rate for one in (found.steady, *found.search)))
+
+
+def test_a_bulk_file_of_trades_lands_whole_and_once() -> None:
+    said: list[str] = []
+    found = archives.run(20_000, said.append)
+    assert (found.found, found.rows) == (20_000, 20_200)  # every hundredth row stands twice in the file
+    assert found.cpu_s > 0
+    assert said == ["making a file of 20,000 trades"]
