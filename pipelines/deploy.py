@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Deployment(msgspec.Struct, frozen=True):
-    """One flow. `flow` is its module path; a run that would overlap its predecessor is left out.
+    """One flow. `flow` is its module path; a scheduled run that would overlap its predecessor is left out.
 
     `every_s` None: no schedule, somebody asks for it.
     `parameters` are the flow's own (empty: its defaults, which are the installation's settings and everything).
@@ -52,6 +52,8 @@ DEPLOYMENTS: tuple[Deployment, ...] = (
                "Recorded trades of the last days held against the venues' own files, as these come out."),
     Deployment("audit", "pipelines.flows.audit.audit", 86_400, ("audit",),
                "The lake's promises, and every source against the others."),
+    Deployment("backfill", "pipelines.flows.backfill.backfill", None, ("backfill",),
+               "Any datasets of any range, venues and instruments that are asked for."),
     Deployment("archives", "pipelines.flows.archives.archives", None, ("archives",),
                "The venues' bulk files of a range that is asked for."),
 )  # fmt: skip
@@ -82,7 +84,7 @@ def declared() -> list[RunnerDeployment]:
                 parameters=each.parameters,
                 tags=["p9", *each.tags],
                 description=each.about,
-                concurrency_limit=once,
+                concurrency_limit=None if each.every_s is None else once,
                 entrypoint_type=EntrypointType.MODULE_PATH,
             ),
         )

@@ -21,18 +21,19 @@ START_S = 120
 
 
 @contextmanager
-def local_server(home: Path) -> Iterator[str]:
+def local_server(home: Path, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
     """Run a server while inside; its API's URL. Processes of the same home find it by themselves.
 
-    Raises ConfigError when it does not answer within two minutes.
+    Port 0 is any free one. Its database is a file in the home folder, unless PREFECT_SERVER_DATABASE_CONNECTION_URL
+    names a PostgreSQL server. Raises ConfigError when it does not answer within two minutes.
     """
-    port = _free_port()
-    url = f"http://127.0.0.1:{port}/api"
+    port = port or _free_port()
+    url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/api"
     where = folder(home)
     environment = {**DEFAULTS, **os.environ, "PREFECT_HOME": str(where)}
     environment.pop("PREFECT_API_URL", None)
     command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--log-level", "error", "--timeout-keep-alive", "5"]
+    command += ["--host", host, "--port", str(port), "--log-level", "error", "--timeout-keep-alive", "5"]
     with (where / "server.log").open("ab") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:

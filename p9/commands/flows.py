@@ -70,15 +70,20 @@ def deploy(pool: str) -> None:
 
 @flows.command()
 @options.config
-def server() -> None:
-    """Run only the Prefect server; flows of the same home started later use it and begin ten seconds sooner."""
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0: all of them.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Default: any free port.")
+def server(host: str, port: int) -> None:
+    """Run only the Prefect server, with its pages for people. Flows of the same home started later use it.
+
+    Its database is PostgreSQL where PREFECT_SERVER_DATABASE_CONNECTION_URL says so, else a file in the home folder.
+    """
     from configs.load import load
     from pipelines.server import local_server
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
-    with local_server(load().home) as url:
+    with local_server(load().home, host, port) as url:
         click.echo(f"Prefect's server at {url}")
         stop.wait()
 

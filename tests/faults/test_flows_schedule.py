@@ -22,13 +22,13 @@ def test_every_deployment_names_a_flow_and_how_often_it_runs() -> None:
     assert [flow_of(each).name for each in DEPLOYMENTS] == [
         "refresh-context", "snapshot-books", "repair", "backfill-trades", "backfill-open-interest", "backfill-funding",
         "refresh-insurance", "refresh-reference", "upkeep", "refresh-calendar", "reconcile", "audit",
-        "archives",
+        "backfill", "archives",
     ]  # fmt: skip
     assert len({each.name for each in DEPLOYMENTS}) == len(DEPLOYMENTS)
     scheduled = [each.every_s for each in DEPLOYMENTS if each.every_s is not None]
     assert scheduled == sorted(scheduled)
     assert all(60 <= every_s <= 86_400 for every_s in scheduled)
-    assert [each.name for each in DEPLOYMENTS if each.every_s is None] == ["archives"]
+    assert [each.name for each in DEPLOYMENTS if each.every_s is None] == ["backfill", "archives"]
 
 
 def post(url: str, body: object) -> list[dict[str, object]]:
