@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test kills chaos slow check lint bench lab lock clean fuzz
+.PHONY: demo test kills chaos readers slow check lint bench lab lock clean fuzz
 
 demo: $(STAMP)           ## the whole main job with no network: two minutes after installation
 	$(BIN)/p9 demo --seconds 45
@@ -17,6 +17,9 @@ kills: $(STAMP)          ## kill -9 at random moments; P9_KILL_SEED=n repeats a 
 
 chaos: $(STAMP)          ## flows killed 200 times at random; P9_CHAOS_SEED=n repeats a run
 	P9_CHAOS_KILLS=$${P9_CHAOS_KILLS:-200} $(BIN)/python -m pytest -s -m slow tests/faults/test_interruptions.py
+
+readers: $(STAMP)        ## ten minutes of everybody writing and four reading; P9_MINUTES=n for others
+	P9_MINUTES=$${P9_MINUTES:-10} $(BIN)/python -m pytest -s -m slow tests/faults/test_readers.py
 
 slow: $(STAMP)           ## the long tests
 	$(BIN)/python -m pytest -m "slow"

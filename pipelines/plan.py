@@ -31,6 +31,9 @@ INTEREST_REACH: dict[str, Micros] = {"binance": 30 * DAY - HOUR, "okx": 1439 * I
 PICTURE_EVERY: Micros = 5 * MINUTE
 """Between two snapshots of a book."""
 
+PIECE = 20_000
+"""Most bars of one part: a year of minutes is asked for in several conversations at once, and landed as it comes."""
+
 Span = tuple[Micros, Micros]
 """A half-open range of time; empty when its end is not after its start."""
 
@@ -219,7 +222,12 @@ def _bars(series: Series, depth: int, now: Micros, covered: Coverage, window: Sp
     closed = now - now % length
     first, last = window if window else (closed - depth * length, closed)
     wanted = (first - first % length, min(last - last % length, closed))
-    return [_part(series, span) for span in missing(wanted, covered.get(series, ()))]
+    most = PIECE * length
+    return [
+        _part(series, piece)
+        for span in missing(wanted, covered.get(series, ()))
+        for piece in (cut(span, most) if span[1] - span[0] > most else [span])
+    ]
 
 
 def _part(series: Series, span: Span) -> Part:

@@ -18,10 +18,12 @@ from pipelines.scope import Scope
 from warehouse.clock import monotonic
 
 CHORES = ("repair", "upkeep")
-"""Jobs that ask for no dataset; every other job is one of `LOADS`."""
+"""Jobs that ask for no dataset; every other job but `tidy`, the recorder's upkeep, is one of `LOADS`."""
 
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload([__name__, "ccxt.async_support", "warehouse.store", *(
+FORKS = multiprocessing.get_context("forkserver")
+"""Where processes come from that start in a tenth of a second."""
+
+FORKS.set_forkserver_preload([__name__, "ccxt.async_support", "warehouse.store", *(
     f"pipelines.flows.{name}" for name in ("backfill", "repair", "upkeep")
 )])  # fmt: skip
 
@@ -50,7 +52,7 @@ async def strike(settings: Settings, blow: Blow, log: Path) -> int:
 
     Raises AssertionError when one that was left in peace failed.
     """
-    running = [_FORKS.Process(target=_run, args=(settings, errand, log)) for errand in blow.errands]
+    running = [FORKS.Process(target=_run, args=(settings, errand, log)) for errand in blow.errands]
     for process in running:
         process.start()
     kills = await asyncio.gather(
@@ -93,16 +95,21 @@ def _run(settings: Settings, errand: Errand, log: Path) -> None:
 
 
 async def _work(settings: Settings, errand: Errand) -> list[Report]:
+    from pipelines.desk import open_lake
     from pipelines.flows.backfill import LOADS
     from pipelines.flows.reference import load_reference
     from pipelines.flows.repair import mend_venue
     from pipelines.flows.upkeep import keep
+    from realtime.recorder import LIVE
 
     venues = settings.enabled()
     reports: list[Report] = []
     for job, scope in zip(errand.jobs, errand.scopes, strict=True):
         if job == "upkeep":
             reports.append(await asyncio.to_thread(keep.fn, settings))
+        elif job == "tidy":
+            for name in LIVE:
+                await asyncio.to_thread(open_lake(settings).upkeep, name)
         elif job == "repair":
             mended = await asyncio.gather(*[mend_venue.fn(settings, venue, scope) for venue in venues])
             reports += [one.report for one in mended]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines import plan
-from pipelines.plan import Part, Series, Span, cut, missing, union
+from pipelines.plan import PIECE, Part, Series, Span, cut, missing, union
 from warehouse.clock import DAY, HOUR, MINUTE, Micros
 from warehouse.instruments import TIMEFRAMES, Listing, timeframe_us
 
@@ -53,6 +53,14 @@ def test_a_fresh_lake_lacks_a_thousand_closed_candles_of_every_timeframe() -> No
         assert (part.end - part.start) == 1000 * length
         assert part.end % length == 0
         assert part.end <= NOW < part.end + length
+
+
+def test_a_year_of_minutes_is_asked_for_in_pieces() -> None:
+    window = (NOW - 365 * DAY, NOW)
+    parts = plan.candles([BTC], ["1m"], 1000, NOW, {}, window)
+    assert union((part.start, part.end) for part in parts) == [(window[0] - window[0] % MINUTE, NOW - NOW % MINUTE)]
+    assert max(part.end - part.start for part in parts) == PIECE * MINUTE
+    assert len(parts) in (27, 28)
 
 
 def test_a_part_that_landed_is_not_planned_again() -> None:

@@ -47,13 +47,22 @@ def test_candles_come_in_pages_and_the_open_one_is_flagged(rules: Rules) -> None
     now = START + 30 * SECOND
     answer, asked = walk(history.candles(rules, "1m", first, START + HOUR, now), venue, now)
     bars = [r for r in answer.records if isinstance(r, Candle)]
-    assert len(asked) == 3
+    assert [fetch.weight for fetch in asked] == ([2, 2, 2] if rules.market == "spot" else [2, 2, 2, 2, 5])
     assert [b.open_time for b in bars] == [first + n * MINUTE for n in range(2501)]
     assert [b.closed for b in bars] == [True] * 2500 + [False]
     assert (answer.complete_from, answer.complete_to) == (first, START)
     assert bars[0] == msgspec.structs.replace(
         market.all_candles[0], origin="rest", ts_recv=now, ts_event=first + MINUTE
     )
+
+
+def test_a_bar_that_is_not_served_yet_is_not_said_to_be_there() -> None:
+    market, venue = venue_with()
+    market.all_candles = [candle(SPOT, START - n * MINUTE) for n in range(10, 1, -1)]
+    for later, complete_to in ((SECOND, START - MINUTE), (2 * MINUTE, START)):
+        now = START + later
+        answer, _ = walk(history.candles(SPOT, "1m", START - 5 * MINUTE, START, now), venue, now)
+        assert answer.complete_to == complete_to
 
 
 def test_candles_keep_to_the_half_open_range() -> None:

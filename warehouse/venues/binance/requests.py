@@ -7,11 +7,19 @@ from collections.abc import Sequence
 import msgspec
 
 from warehouse.clock import Micros
-from warehouse.instruments import Market, Rules
+from warehouse.instruments import Market, Rules, timeframe_us
 from warehouse.venues.base import Fetch, MarkKind, Purpose
 
 AGG_PAGE = 1000
-KLINES_PAGE = 1000
+KLINES_PAGES: dict[str, tuple[tuple[int, int], ...]] = {
+    "spot": ((1000, 2),),
+    "perp": ((99, 1), (499, 2), (1000, 5)),
+}
+"""Pages of bars and their weights, small to large."""
+
+LEAN: dict[str, tuple[int, int]] = {"spot": (1000, 2), "perp": (499, 2)}
+"""The page that gives most bars for its weight, where several are needed."""
+
 FUNDING_PAGE = 1000
 INTEREST_PAGE = 500
 BOOK_LEVELS = 1000
@@ -23,7 +31,6 @@ _WEIGHT: dict[str, tuple[int, int]] = {
     # spot, perp at the page sizes above
     "aggTrades": (4, 20),
     "historicalTrades": (25, 200),
-    "klines": (2, 5),
     "depth": (50, 20),
     "exchangeInfo": (20, 1),
     "fundingRate": (1, 1),
@@ -32,22 +39,30 @@ _WEIGHT: dict[str, tuple[int, int]] = {
     "openInterest": (0, 1),
     "insuranceBalance": (0, 1),
     "fundingInfo": (0, 1),
-    "markPriceKlines": (0, 5),
-    "indexPriceKlines": (0, 5),
 }
 
 
 def request(
-    market: Market, name: str, purpose: Purpose, query: dict[str, str], instrument: str = "", tag: str = ""
+    market: Market,
+    name: str,
+    purpose: Purpose,
+    query: dict[str, str],
+    instrument: str = "",
+    tag: str = "",
+    *,
+    weight: int | None = None,
 ) -> Fetch:
-    """`GET` of an endpoint by its last word: `klines` is `/api/v3/klines` or `/fapi/v1/klines`."""
+    """`GET` of an endpoint by its last word: `klines` is `/api/v3/klines` or `/fapi/v1/klines`.
+
+    `weight` is the published one where it depends on more than the endpoint.
+    """
     return Fetch(
         purpose=purpose,
         base=f"rest_{market}",
         path=_PREFIX[market] + name,
         query=query,
         ccxt=f"{_CCXT[market]}{name[0].upper()}{name[1:]}",
-        weight=_WEIGHT[name][market == "perp"],
+        weight=_WEIGHT[name][market == "perp"] if weight is None else weight,
         instrument=instrument,
         tag=tag,
     )
@@ -74,14 +89,27 @@ def aggregates_between(rules: Rules, start_ms: int, end_ms: int, limit: int = AG
 
 def klines(rules: Rules, timeframe: str, start_ms: int, end_ms: int) -> Fetch:
     """Bars with `start_ms <= open time <= end_ms`, oldest first, up to a page."""
+    limit, weight = klines_page(rules.market, timeframe, start_ms, end_ms)
     query = {
         "symbol": rules.symbol,
         "interval": timeframe,
         "startTime": str(start_ms),
         "endTime": str(end_ms),
-        "limit": str(KLINES_PAGE),
+        "limit": str(limit),
     }
-    return request(rules.market, "klines", "candles", query, rules.instrument)
+    return request(rules.market, "klines", "candles", query, rules.instrument, weight=weight)
+
+
+def klines_page(market: Market, timeframe: str, start_ms: int, end_ms: int) -> tuple[int, int]:
+    """How many bars to ask for of a range, and what that weighs: one page where one will do, else the leanest.
+
+    >>> klines_page("perp", "1m", 0, 60_000), klines_page("perp", "1m", 0, 999 * 60_000)
+    ((99, 1), (1000, 5))
+    >>> klines_page("perp", "1m", 0, 10_000 * 60_000)
+    (499, 2)
+    """
+    wanted = (end_ms - start_ms) * 1000 // timeframe_us(timeframe) + 1
+    return next((page for page in KLINES_PAGES[market] if page[0] >= wanted), LEAN[market])
 
 
 def funding_rates(rules: Rules, start_ms: int, end_ms: int) -> Fetch:
@@ -142,14 +170,15 @@ def system_status() -> Fetch:
 
 def mark_klines(rules: Rules, kind: MarkKind, timeframe: str, start_ms: int, end_ms: int) -> Fetch:
     """Bars of the mark or index price, as `klines`; the index is asked for by pair."""
+    limit, weight = klines_page("perp", timeframe, start_ms, end_ms)
     query = {
         "symbol" if kind == "mark" else "pair": rules.symbol,
         "interval": timeframe,
         "startTime": str(start_ms),
         "endTime": str(end_ms),
-        "limit": str(KLINES_PAGE),
+        "limit": str(limit),
     }
-    return request("perp", f"{kind}PriceKlines", "mark_price", query, rules.instrument)
+    return request("perp", f"{kind}PriceKlines", "mark_price", query, rules.instrument, weight=weight)
 
 
 def open_interest_history(rules: Rules, period: str, start_ms: int, end_ms: int) -> Fetch:
