@@ -18,7 +18,7 @@ PATHS = {
 NEWEST = "the venue serves only its newest 60 trades of a spot market: what is older is a gap row `unrecoverable`"
 
 
-UNORDERED = "ids of this venue have no order: trades come out as they were sent, each with its own time"
+UNORDERED = "ids of this venue have no order: trades come out as they were sent or fetched, each with its own time"
 
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,14 +75,14 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
 
     def may_disorder(self, venue: str) -> bool:
         """May trades come out in another order than they happened in?"""
-        return self.kind == "reordered" and venue == "bybit"
+        return venue == "bybit" and self.kind in ("reordered", "dropped", "silent_stream", "silent_connection")
 
     def reason(self, venue: str, instrument: str) -> str:
         """What there is to say of the promise, in words."""
         told = [self.harmless, self.unrepaired, self.loses, self.unknowable]
         if (venue, instrument.endswith("-PERP")) == ("bybit", False) and not self.loses:
             told.append(NEWEST)
-        if self.stream == "trades" and self.may_disorder(venue):
+        if self.stream != "depth" and self.may_disorder(venue):
             told.append(UNORDERED)
         return "; ".join(words for words in told if words)
 
@@ -115,11 +115,11 @@ _SUPERSEDED = "without numbers of its own, and superseded by the next one"
 _OWN_BARS = "bars are made of trades here; the venue's only correct them"
 _ORDERED = "within one connection the venue's numbers show it, or the same record comes out again"
 
-_UNNUMBERED = (
-    "trades of this venue have no numbers that follow each other: one that gets lost on a living connection cannot be"
-    " known by them; only the venue's closed bar differs then, and the history that is loaded later has it"
+_UNCOUNTED = (
+    "trades of this venue have no numbers that follow each other, only the venue's closed bar shows a loss; a minute of"
+    " which something is known to be lost cannot be counted again"
 )
-_BYBIT = {"bybit": {"unknowable": _UNNUMBERED}}
+_BYBIT = {"bybit": {"unknowable": _UNCOUNTED}}
 _RESET = "the venue says itself that its numbers begin anew (`seqId` below `prevSeqId`); the book goes on"
 _FOREVER = "refused in words that mean for ever: the hole is a gap row `unrecoverable` at once"
 _OLD_RULES = "prices off the old tick cannot be read until the new rules are here, some seconds later"
@@ -134,7 +134,7 @@ def _rest(kind: str, stream: str) -> dict[str, dict[str, str]]:
 
 
 SCENES: tuple[Scene, ...] = (
-    Scene(kind="dropped", stream="trades", at_venue=_BYBIT),
+    Scene(kind="dropped", stream="trades", seconds=75),
     Scene(kind="dropped", stream="depth"),
     Scene(kind="dropped", stream="bbo", harmless=_SUPERSEDED),
     Scene(kind="dropped", stream="candles", seconds=70, harmless=_OWN_BARS),
@@ -158,7 +158,7 @@ SCENES: tuple[Scene, ...] = (
     Scene(kind="silent_stream", stream="trades", lasts=75, seconds=150, at_venue=_BYBIT),
     Scene(kind="silent_stream", stream="depth", seconds=40),
     Scene(kind="silent_stream", stream="bbo", lasts=12, seconds=45),
-    Scene(kind="silent_connection", seconds=60, at_venue=_BYBIT),
+    Scene(kind="silent_connection", seconds=75),
     Scene(kind="silent_connection", lasts=60, seconds=120),
     Scene(kind="sequence_gap", stream="depth"),
     Scene(kind="sequence_reset", stream="depth", at_venue={"okx": {"harmless": _RESET}}),

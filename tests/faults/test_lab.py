@@ -82,11 +82,18 @@ def test_an_engine_that_raises_is_a_broken_promise(monkeypatch: pytest.MonkeyPat
 
 
 def test_what_nobody_can_know_is_shown_as_a_limit_and_not_as_kept() -> None:
-    row = perform(scene("dropped trades"), "bybit", PERP, 1, minutes=0.2)
+    row = perform(scene("silent_stream trades"), "bybit", "BTC-USDT", 1)
     assert row.limit
-    assert row.unsaid == row.lost == 3
+    assert 0 < row.unsaid < row.lost
     assert sheet.summary([row]) == "1 faults: all promises kept, 1 within known limits"
     assert "*known limit*" in sheet.markdown([row])
+
+
+def test_a_trade_that_bybit_does_not_send_is_found_by_its_bar_and_put_back() -> None:
+    row = perform(scene("dropped trades"), "bybit", PERP, 1)
+    assert row.broken == []
+    assert row.by == "gap trades: missing_volume: open"
+    assert row.lost == row.doubled == 0
 
 
 def test_the_command_prints_the_table_and_ends_with_what_it_says(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from warehouse.venues.base import Fetch, Output
 from warehouse.venues.bybit import decode
 from warehouse.venues.bybit.envelope import recent_trades
 from warehouse.venues.bybit.joining import Hole, Verdict, join
+from warehouse.venues.bybit.recount import TAG, Recount
+from warehouse.venues.bybit.requests import recent_trades as newest
 from warehouse.venues.bybit.ring import Ring
 
 HELD = 20_000
@@ -33,8 +35,6 @@ PATIENCE = 30 * SECOND
 
 ATTEMPTS = 8
 PAUSE_MOST = 8 * SECOND
-RECENT = {"spot": 60, "perp": 1000}
-"""Most rows of `/v5/market/recent-trade`."""
 
 
 class Executions:
@@ -49,6 +49,7 @@ class Executions:
         self.rules = rules
         self.grid = rules.grid
         self.ring = Ring()
+        self.recount = Recount(rules, self.ring)
         self.last_ts: Micros = 0
         self.holes: list[Hole] = []
         self.joining = False
@@ -70,6 +71,7 @@ class Executions:
         asked = self._ask_at_first(found, ts_recv) if self.joining else []
         fresh = [trade for trade in found if add(trade.trade_id)]
         for trade in fresh:
+            self.recount.count(trade)
             if trade.ts_event > self.last_ts:
                 self.last_ts = trade.ts_event
         return [*asked, *fresh] if asked else fresh
@@ -117,6 +119,8 @@ class Executions:
 
     def answer(self, fetch: Fetch, status: int, body: bytes, ts_recv: Micros) -> list[Output]:
         """A page, or why there is none."""
+        if fetch.tag.startswith(TAG):
+            return self.recount.answer(fetch, status, body, ts_recv)
         early = self.early != 0 and fetch.tag == str(self.early)
         if early:
             self.early = 0
@@ -160,20 +164,7 @@ class Executions:
 
     def _fetch(self) -> Fetch:
         self.asked += 1
-        market = self.rules.market
-        return Fetch(
-            purpose="trades",
-            base="rest",
-            path="/v5/market/recent-trade",
-            query={
-                "category": "spot" if market == "spot" else "linear",
-                "symbol": self.rules.symbol,
-                "limit": str(RECENT[market]),
-            },
-            ccxt="publicGetV5MarketRecentTrade",
-            instrument=self.rules.instrument,
-            tag=str(self.asked),
-        )
+        return newest(self.rules, str(self.asked))
 
     def _failed(self, why: str, now: Micros) -> list[Output]:
         self.attempts += 1
@@ -185,9 +176,13 @@ class Executions:
 
     def _join(self, held: list[Trade], page: list[Trade], behind: bool, now: Micros) -> list[Output]:
         """The last page: everything leaves, and every hole is closed."""
+        if not self.holes:
+            self.recount.begin(page)
         if self.last_ts and not self.holes:  # live executions have left already: an older page would come too late
             page = []
         trades, verdicts = join(self.holes, held, page, self.ring)
+        if behind or any(verdict.lost for verdict in verdicts):
+            self.recount.whole(now)
         rows = [self._closed(*pair, len(page), now) for pair in zip(self.holes, verdicts, strict=True)]
         if behind and rows:
             last = self.holes[-1]
@@ -210,6 +205,8 @@ class Executions:
         fresh = {trade.trade_id: trade for trade in held[last.at :]}
         until = next((at for at, row in enumerate(page) if row.trade_id in fresh), len(page))
         trades, verdicts = join(self.holes, held[: last.at], page[:until], self.ring)
+        if any(verdict.lost for verdict in verdicts):
+            self.recount.whole(now)
         rows = [
             self._closed(hole, verdict, len(page), now)
             for hole, verdict in zip(self.holes, verdicts, strict=True)
@@ -241,6 +238,8 @@ class Executions:
 
     def _release(self, trades: list[Trade]) -> list[Trade]:
         released = [trade for trade in trades if self.ring.add(trade.trade_id)]
+        for trade in released:
+            self.recount.count(trade)
         self.last_ts = max([self.last_ts, *(trade.ts_event for trade in released)])
         return released
 
@@ -250,6 +249,7 @@ class Executions:
 
     def _give_up(self, why: str, now: Micros) -> list[Output]:
         """No page will come: what was held leaves, and every hole stays one."""
+        self.recount.whole(now)
         held = list((self.held or {}).values())
         rows = [
             self._gap(
@@ -304,6 +304,7 @@ class Executions:
             "answered": self.answered,
             "waiting": self.waiting,
             "due": self.due,
+            "recount": self.recount.state(),
         }
 
     def restore(self, state: dict[str, object]) -> None:
@@ -313,6 +314,7 @@ class Executions:
         self.last_ts, self.holes, self.joining = kept.last_ts, kept.holes, kept.joining
         self.attempts, self.asked, self.early = kept.attempts, kept.asked, kept.early
         self.answered, self.waiting, self.due = kept.answered, kept.waiting, kept.due
+        self.recount.restore(kept.recount)
 
     def adopt(self, state: dict[str, object]) -> None:
         """Know the executions that another connection of this topic knew: they come here as repetitions."""
@@ -339,3 +341,4 @@ class _Kept(msgspec.Struct):
     answered: bool
     waiting: bool
     due: Micros
+    recount: object

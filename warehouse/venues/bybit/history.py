@@ -25,7 +25,7 @@ from warehouse.venues.bybit.derivatives import (
     statuses,
 )
 from warehouse.venues.bybit.envelope import opened, recent_trades
-from warehouse.venues.bybit.executions import RECENT
+from warehouse.venues.bybit.requests import RECENT
 from warehouse.venues.bybit.wire import FundingRow, FundingRows, InstrumentRow, InstrumentRows, Klines, ServerTime
 
 __all__ = [

@@ -116,7 +116,11 @@ class BybitSession:
             depth = self._depth[topic] = Depth(rules, topic, self._subscriptions.resubscribe)
             self._add(topic, depth.receive, name, limit("depth", name))
         elif channel == "kline" and detail in decode.INTERVALS:
-            self._add(topic, topics.candles(rules, decode.INTERVALS[detail]), name, limit("candles", name))
+            heard = topics.candles(rules, decode.INTERVALS[detail])
+            trades = self._executions.get(f"publicTrade.{rules.symbol}")
+            if detail == "1" and trades is not None:
+                heard = topics.recounted(heard, trades.recount)
+            self._add(topic, heard, name, limit("candles", name))
         elif stream == "tickers":
             ticker = self._tickers[topic] = TickerMemory(name, spot=rules.market == "spot")
             self._add(topic, ticker.receive, name, ON_CHANGE)
@@ -216,6 +220,9 @@ class BybitSession:
         for machine in self._machines:
             if machine.due:
                 out += machine.tick(now)
+        for executions in self._executions.values():
+            if executions.recount.due and not executions.joining:
+                out += executions.recount.tick(now)
         for ticker in self._tickers.values():
             if ticker.waiting:
                 out += ticker.due(now)

@@ -9,8 +9,10 @@ from collections.abc import Callable, Sequence
 
 from warehouse.clock import Micros
 from warehouse.instruments import Rules
+from warehouse.records import Candle
 from warehouse.venues.base import Output
 from warehouse.venues.bybit import decode, decode_feeds
+from warehouse.venues.bybit.recount import Recount
 
 Handler = Callable[[bytes, Micros], Sequence[Output]]
 """Raises ValueError for a frame that it cannot read."""
@@ -44,6 +46,19 @@ def candles(rules: Rules, timeframe: str) -> Handler:
 
     def receive(frame: bytes, ts_recv: Micros) -> Sequence[Output]:
         return decode.candles(frame, instrument, grid, timeframe, ts_recv)
+
+    return receive
+
+
+def recounted(candles: Handler, recount: Recount) -> Handler:
+    """The same bars of a minute, and each closed one beside what was counted."""
+
+    def receive(frame: bytes, ts_recv: Micros) -> Sequence[Output]:
+        found = candles(frame, ts_recv)
+        for bar in found:
+            if isinstance(bar, Candle) and bar.closed:
+                recount.bar(bar)
+        return found
 
     return receive
 
