@@ -11,5 +11,5 @@ from prefect.testing.utilities import prefect_test_harness
 @pytest.fixture(scope="session")
 def prefect_server() -> Iterator[None]:
     """While inside: flows run on a temporary server and database of their own."""
-    with prefect_test_harness(server_startup_timeout=None):  # ours, which a busy machine can keep
+    with prefect_test_harness(server_startup_timeout=None):  # the settings say how long
         yield
