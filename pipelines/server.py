@@ -30,7 +30,7 @@ def local_server(home: Path, host: str = "127.0.0.1", port: int = 0) -> Iterator
     port = port or _free_port()
     url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/api"
     where = folder(home)
-    environment = {**DEFAULTS, **os.environ, "PREFECT_HOME": str(where)}
+    environment = {"PREFECT_UI_API_URL": url, **DEFAULTS, **os.environ, "PREFECT_HOME": str(where)}
     environment.pop("PREFECT_API_URL", None)
     command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
     command += ["--host", host, "--port", str(port), "--log-level", "error", "--timeout-keep-alive", "5"]

@@ -45,6 +45,7 @@ def ensure(
             description=description,
             configuration=configuration,
             storage_options=storage_options,
+            commit_properties=CommitProperties(max_commit_retries=0),
         )
     except CommitFailedError:
         return DeltaTable(uri, storage_options=storage_options)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 from deltalake import DeltaTable, write_deltalake
-from deltalake.exceptions import DeltaError
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 from warehouse.errors import ConfigError
 from warehouse.layout import ensure
@@ -61,7 +61,10 @@ def _prove(uri: str, storage_options: dict[str, str] | None) -> None:
     writers = [DeltaTable(uri, storage_options=storage_options) for _ in range(2)]
     before = writers[0].version()
     for held in writers:
-        write_deltalake(held, _NOTHING, mode="append")
+        try:
+            write_deltalake(held, _NOTHING, mode="append")
+        except CommitFailedError:
+            return  # somebody else was faster, and the store said so
     if DeltaTable(uri, storage_options=storage_options).version() < before + 2:
         raise ConfigError(
             f"the object store of {uri} overwrites an object that must not be there yet (no conditional put): two "
