@@ -182,4 +182,5 @@ def _ready(report: dict[str, object] | None) -> bool:
     connections = report.get("connections")
     if not isinstance(connections, dict):
         return True
-    return bool(connections) and all(facts["up"] and facts["ready"] for facts in connections.values())
+    needed = [facts for facts in connections.values() if facts["needed"]]
+    return bool(needed) and all(facts["up"] and facts["ready"] for facts in needed)

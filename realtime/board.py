@@ -24,15 +24,17 @@ STALE_US: Micros = 4 * SECOND
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """May this be trusted now? `reasons` is empty exactly when `ready`."""
+    """May this be trusted now? `reasons` is empty exactly when `ready`; `degraded` is what is amiss besides."""
 
     ready: bool
     reasons: list[str]
+    degraded: list[str] = []
 
 
 def judge(reports: dict[str, dict[str, object]], expected: list[str], now: Micros) -> Verdict:
     """The verdict on all processes' reports. `expected` names the processes that must report."""
     reasons: list[str] = []
+    degraded: list[str] = []
     for process in expected:
         report = reports.get(process)
         if report is None:
@@ -46,18 +48,17 @@ def judge(reports: dict[str, dict[str, object]], expected: list[str], now: Micro
             reasons.extend(f"{process}: {why}" for why in complaints)
         connections = report.get("connections")
         if isinstance(connections, dict):
-            reasons.extend(
-                f"{name}: {facts['why'] if not facts['up'] else 'subscriptions not acknowledged'}"
-                for name, facts in connections.items()
-                if not (facts["up"] and facts["ready"])
-            )
+            for name, facts in connections.items():
+                if not (facts["up"] and facts["ready"]):
+                    why = facts["why"] if not facts["up"] else "subscriptions not acknowledged"
+                    (reasons if facts["needed"] else degraded).append(f"{name}: {why}")
         instruments = report.get("instruments")
         if isinstance(instruments, dict):
             for name, facts in instruments.items():
                 streams = facts.get("streams", {})
                 reasons.extend(f"{process} {name}: {stream} {why}" for stream, why in streams.items() if why != "ok")
                 reasons.extend(f"{process} {name}: {why}" for why in facts.get("gaps", []))
-    return Verdict(not reasons, reasons)
+    return Verdict(not reasons, reasons, degraded)
 
 
 class Board:
@@ -118,6 +119,7 @@ class Board:
                 "reasons": {},
                 "ready": self.verdict.ready,
                 "why_not": self.verdict.reasons,
+                "degraded": self.verdict.degraded,
                 "processes": self.reports,
             }
         )
@@ -131,7 +133,7 @@ class Board:
         return web.json_response({"alive": True})
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        facts = {"ready": self.verdict.ready, "reasons": self.verdict.reasons}
+        facts = msgspec.to_builtins(self.verdict)
         return web.json_response(facts, status=200 if self.verdict.ready else 503)
 
     async def _status(self, _: web.Request) -> web.Response:

@@ -297,7 +297,7 @@ class Engine:
             return
         if grid // SECOND != before // SECOND:
             messages.extend(self._voice.due(now))
-        settled = all(session.ready for session in self._decoding.sessions.values())
+        settled = all(session.ready or not session.needed for session in self._decoding.sessions.values())
         for one in self.instruments.values():
             if settled:
                 one.observe(now)

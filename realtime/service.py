@@ -271,7 +271,12 @@ class Worker:
             "next_seq": self.writer.next_seq,
             "produced": produced,
             "connections": {
-                name: {"up": feed.connected, "ready": sessions[name].ready, "why": feed.why}
+                name: {
+                    "up": feed.connected,
+                    "ready": sessions[name].ready,
+                    "needed": sessions[name].needed,
+                    "why": feed.why,
+                }
                 for name, feed in self.connections.feeds.items()
                 if name in sessions
             },

@@ -225,6 +225,7 @@ class _Side:
         self.venue = both.elder.venue
         self.base = both.elder.base
         self.path = both.elder.path
+        self.needed = both.elder.needed
 
     ready = True
     """Which does not hold others up."""

@@ -53,6 +53,8 @@ def status(as_json: bool) -> None:
         console.print(f"{message['source']}, ready" if not why_not else f"{message['source']}, not ready:")
         for reason in why_not:
             console.print(f"  {reason}", markup=False)
+        for reason in message["degraded"]:
+            console.print(f"  degraded: {reason}", markup=False)
     sys.exit(1 if why_not else 0)
 
 

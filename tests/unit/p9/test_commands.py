@@ -150,11 +150,12 @@ def test_doctor_names_an_absent_bus_and_a_lake_of_the_other_realm(tmp_path: Path
 
 
 def _status(ready: bool) -> bytes:
-    connections = {"okx.public": {"up": True, "ready": ready, "why": ""}}
+    connections = {"okx.public": {"up": True, "ready": ready, "needed": True, "why": ""}}
     worker = {"process": "worker-okx", "up_s": 12.5, "max_rss_mb": 70, "next_seq": 1001, "connections": connections}
     recorder = {"process": "recorder", "rows": {"trades": 40, "gaps": 2}, "seams": {"a": "proven", "b": "proven"}}
     why_not = [] if ready else ["okx.public: subscriptions not acknowledged"]
-    told = {"source": "emulated", "why_not": why_not, "processes": {"recorder": recorder, "worker-okx": worker}}
+    processes = {"recorder": recorder, "worker-okx": worker}
+    told = {"source": "emulated", "why_not": why_not, "degraded": ["bybit.status: reset"], "processes": processes}
     return msgspec.json.encode(told)
 
 
@@ -169,6 +170,7 @@ def test_status_tells_what_every_process_said(tmp_path: Path, bus: Bus) -> None:
     assert "42 rows written; 2 seams proven" in found.output
     assert "board at http://127.0.0.1:9" in found.output
     assert "emulated, ready" in found.output
+    assert "degraded: bybit.status: reset" in found.output
 
 
 def test_status_is_not_ready_when_a_stream_or_the_board_is_not(tmp_path: Path, bus: Bus) -> None:

@@ -69,6 +69,7 @@ class BinanceSession:
     """A `Session` of one root. `streams` are the full names subscribed to, in order."""
 
     venue = decode.VENUE
+    needed = True
     path: str
 
     def __init__(self, root: Root, rules: Sequence[Rules], dialect: Dialect = TODAY) -> None:

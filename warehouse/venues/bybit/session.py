@@ -70,7 +70,7 @@ class BybitSession:
         self.base = f"ws_{socket}"
         self.path = PATHS[socket]
         self.up = False
-        self._needed = socket != "status"  # what the venue says of itself is read over REST too
+        self.needed = socket != "status"  # what the venue says of itself is read over REST too
         self.topics: list[str] = []
         self._executions: dict[str, Executions] = {}
         self._depth: dict[str, Depth] = {}
@@ -152,7 +152,7 @@ class BybitSession:
         out: list[Output] = [
             Connected(venue=self.venue, instrument="", ts_event=now, ts_recv=now, connection=self.name)
         ]
-        out += self._subscriptions.begin(self.topics, now, needed=self._needed)
+        out += self._subscriptions.begin(self.topics, now, needed=self.needed)
         for executions in self._executions.values():
             out += executions.connected(now, hold=self._ticking)
         for depth in self._depth.values():

@@ -77,6 +77,7 @@ class OkxSession:
     """One connection (`warehouse.venues.base.Session`)."""
 
     venue = NAME
+    needed = True
     base = "ws"
 
     def __init__(
