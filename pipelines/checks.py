@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from pipelines import past
+from pipelines import past, rollup
 from pipelines.plan import Span, cut, union
+from pipelines.rollup import PRICES, SUMS
 from warehouse.clock import DAY, MINUTE, Micros
 from warehouse.frames import integers
 from warehouse.instruments import TIMEFRAMES, timeframe_us
@@ -23,30 +24,22 @@ if TYPE_CHECKING:
 ROUNDING = 1e-8
 """How far sums may differ, relative to the larger one."""
 
-PRICES = ("open", "high", "low", "close")
 ONE_MINUTE = {"timeframe": "1m"}
-SUMS = ("volume", "quote_volume", "trade_count", "taker_buy_volume")
 
 
-def roll_up(lake: Lake, venue: str, window: Span, now: Micros, base: str = "1m") -> list[Mismatch]:
-    """Bars of `window` that are not what their bars of `base` make, where each of these is there."""
-    length = timeframe_us(base)
+def roll_up(lake: Lake, venue: str, window: Span, now: Micros) -> list[Mismatch]:
+    """Bars of `window` that are not what their minutes make, where every minute is there."""
     bars = integers(lake.read("candles", venue=venue, start=window[0], end=window[1]))
-    parts = bars.filter(pl.col("timeframe") == base).sort("open_time")
+    minutes = bars.filter(pl.col("timeframe") == "1m").sort("open_time")
     found = []
     for timeframe in reversed(TIMEFRAMES):
         step = timeframe_us(timeframe)
-        if step <= length or step % length:
+        if step == MINUTE:
             continue
-        made = (
-            parts.group_by("instrument", pl.col("open_time") // step * step, maintain_order=True)
-            .agg(*_bar(*PRICES), *[_sum(name) for name in SUMS], pl.len().alias("parts"))
-            .filter(pl.col("parts") == step // length)
-        )
+        made = rollup.longer(minutes, timeframe).filter(pl.col("bars") == step // MINUTE)
         told = bars.filter(pl.col("timeframe") == timeframe)
         pairs = made.join(told, on=["instrument", "open_time"], suffix="_told").sort("instrument", "open_time")
-        sources = (f"{base} candles", f"{timeframe} candle")
-        found += _differences("candles_roll_up", venue, timeframe, sources, pairs, now)
+        found += _differences("candles_roll_up", venue, timeframe, ("1m candles", f"{timeframe} candle"), pairs, now)
     return found
 
 
@@ -96,31 +89,14 @@ def _minutes(lake: Lake, venue: str, instrument: str, span: Span) -> pl.DataFram
     ]
     rows = integers(pl.concat(parts).unique("trade_id", keep="first", maintain_order=True))
     rows = rows.filter(pl.col("kind") == "market").sort("ts_event", "trade_seq", maintain_order=True)
-    price, size, at = pl.col("price"), pl.col("size"), pl.col("ts_event")
+    price, at = pl.col("price"), pl.col("ts_event")
     unordered = pl.col("trade_seq").null_count() > 0
-    return rows.group_by((at // MINUTE * MINUTE).alias("open_time"), maintain_order=True).agg(
-        price.first().alias("open"),
-        price.max().alias("high"),
-        price.min().alias("low"),
-        price.last().alias("close"),
-        size.sum().alias("volume"),
-        (price * size).sum().alias("quote_volume"),
-        pl.lit(None, pl.Int64).first().alias("trade_count"),  # whether rows or fills are counted, venues do not say
-        size.filter(pl.col("taker_side") == "buy").sum().alias("taker_buy_volume"),
+    return rollup.minutes(
+        rows,
         pl.when(unordered).then(price.filter(at == at.min()).unique()).alias("open_any"),
         pl.when(unordered).then(price.filter(at == at.max()).unique()).alias("close_any"),
         pl.lit(instrument).first().alias("instrument"),
-    )
-
-
-def _bar(*names: str) -> list[pl.Expr]:
-    how = {"open": pl.Expr.first, "high": pl.Expr.max, "low": pl.Expr.min, "close": pl.Expr.last}
-    return [how[name](pl.col(name)) for name in names]
-
-
-def _sum(name: str) -> pl.Expr:
-    """The sum, null where a part is."""
-    return pl.when(pl.col(name).null_count() == 0).then(pl.col(name).sum()).alias(name)
+    ).with_columns(trade_count=pl.lit(None, pl.Int64))  # whether rows or fills are counted, venues do not say
 
 
 def _differences(

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from p9.bench.frames import KINDS
 from p9.bench.journey import Journey
+from p9.bench.lake import Figure
 from p9.bench.measure import Result
 
 
@@ -22,6 +23,15 @@ def print_results(results: list[Result]) -> None:
         f"a timer entry takes us {timer:,.0f} µs (every metric of every instrument, and the messages that are due); "
         f"ten a second are {10 * timer / 1e6:.1%} of the core, which is taken off above"
     )
+
+
+def print_figures(figures: list[Figure]) -> None:
+    """One row a figure, beside its goal."""
+    table = Table("history", "figure", "goal", "", "how it was measured")
+    for one in figures:
+        met = "" if one.value <= one.goal else "missed"
+        table.add_row(one.name, f"{one.value:.2f} {one.unit}", f"{one.goal:g}", met, one.how)
+    Console(width=140).print(table)
 
 
 def print_journey(journey: Journey) -> None:

@@ -34,7 +34,7 @@ import click
 def bench(
     part: str, names: tuple[str, ...], seconds: float, rounds: int, journals: tuple[Path, ...], rate: float, trades: int
 ) -> None:
-    """How fast: us beside other libraries on the same frames, then the way from the wire to a subscriber.
+    """How fast: us beside other libraries on the same frames, the way from the wire to a subscriber, and history.
 
     Libraries: decode, keep the book, read its top twenty; ours with every metric on. ccxt.pro, and cryptofeed and
     nautilus_trader where they are installed. Compare the ratios: they hold while machines change speed.
@@ -79,3 +79,10 @@ def _archives(trades: int) -> None:
         f"{found.query_s:.1f}; {found.trades / found.total_s:,.0f} trades/s, {found.cpu_s:.1f} s of processor, memory "
         f"at most {found.memory_mib:.0f} MiB, lake {found.lake_mib:.0f} MiB"
     )
+
+
+def _lake() -> None:
+    from p9.bench import lake, sheet
+
+    click.echo("\nhistory: a year of minutes at each venue takes some minutes, most of them waiting for its limits")
+    sheet.print_figures(lake.run(click.echo))
