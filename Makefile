@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+SCALE := $(VENV)/.scale
 
-.PHONY: demo test kills chaos readers slow check lint bench lab lock clean fuzz
+.PHONY: demo test kills chaos readers scale slow check lint bench lab lock clean fuzz
 
 demo: $(STAMP)           ## the whole main job with no network: two minutes after installation
 	$(BIN)/p9 demo --seconds 45
@@ -21,7 +22,10 @@ chaos: $(STAMP)          ## flows killed 200 times at random; P9_CHAOS_SEED=n re
 readers: $(STAMP)        ## ten minutes of everybody writing and four reading; P9_MINUTES=n for others
 	P9_MINUTES=$${P9_MINUTES:-10} $(BIN)/python -m pytest -s -m slow tests/faults/test_readers.py
 
-slow: $(STAMP)           ## the long tests
+scale: $(SCALE)          ## several machines: S3, PostgreSQL, a work pool, Dask, one request budget; four minutes
+	$(BIN)/python -m pytest -m slow tests/faults/test_scale.py tests/faults/test_budgets.py
+
+slow: $(SCALE)           ## the long tests
 	$(BIN)/python -m pytest -m "slow"
 
 fuzz: $(STAMP)           ## ten million bent frames, which takes an hour
@@ -48,11 +52,17 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation -e .
 	touch $@
 
+$(SCALE): $(STAMP) requirements-scale.lock
+	$(BIN)/python -m pip install -qq --no-deps --require-hashes -r requirements-scale.lock
+	touch $@
+
 lock:                    ## pin the newest versions that fit pyproject.toml, with hashes and without any address
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --extra dev --extra notebooks --universal --generate-hashes --no-emit-index-url \
 		--no-annotate --no-header -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra scale -c requirements.lock --universal --generate-hashes \
+		--no-emit-index-url --no-annotate --no-header -o requirements-scale.lock
 
 clean:
 	rm -rf $(VENV) p9-demo

@@ -8,12 +8,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from threading import Lock, local
 from typing import Any
 
 from deltalake.fs import DeltaStorageHandler
 from fsspec import AbstractFileSystem
 
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Opened:
+    """One file, for all of DuckDB's threads: each has a place of its own, and they read in turn."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._turn = Lock()
+        self._place = local()
+
+    def seek(self, offset: int) -> None:
+        """This thread goes on at `offset`."""
+        self._place.at = offset
+
+    def tell(self) -> int:
+        """Where this thread goes on."""
+        at: int = self._place.__dict__.setdefault("at", 0)
+        return at
+
+    def read(self, size: int) -> bytes:
+        """The next `size` bytes, fewer at the end."""
+        with self._turn:
+            self._file.seek(self.tell())
+            found = bytes(self._file.read(size))
+        self._place.at += len(found)
+        return found
+
+    def size(self) -> int:
+        """Bytes in all."""
+        with self._turn:
+            return int(self._file.size())
+
+    def close(self) -> None:
+        """Give the file back."""
+        with self._turn:
+            self._file.close()
 
 
 class Objects(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
@@ -31,11 +68,11 @@ class Objects(AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
         """What a file of the lake is called here."""
         return f"{self.protocol}:/{uri.removeprefix(self._root)}"
 
-    def open(self, path: str, mode: str = "rb", **_: object) -> Any:
-        """A seekable file. Raises OSError when it is gone."""
+    def open(self, path: str, mode: str = "rb", **_: object) -> Opened:
+        """A file to read. Raises OSError when it is gone."""
         if mode != "rb":
             raise OSError(f"{path}: the lake is only read through DuckDB")
-        return self._store.open_input_file(path.removeprefix(f"{self.protocol}://"))
+        return Opened(self._store.open_input_file(path.removeprefix(f"{self.protocol}://")))
 
     def info(self, path: str, **_: object) -> dict[str, object]:
         """Name, kind and bytes of a file."""

@@ -17,6 +17,7 @@ from warehouse import realm
 from warehouse.clock import HOUR, SECOND, ManualClock
 from warehouse.errors import ConfigError
 from warehouse.lease import LEASE, leased
+from warehouse.objects import Opened
 from warehouse.records import FundingRate, Record
 from warehouse.store import Lake
 
@@ -118,3 +119,24 @@ def test_who_makes_a_table_at_the_same_moment_as_another_takes_that_one(root: st
     for thread in threads:
         thread.join()
     assert found == [0] * 4
+
+
+def test_threads_read_one_file_each_at_its_own_place(tmp_path: Path) -> None:
+    numbers = b"".join(number.to_bytes(4, "big") for number in range(20_000))
+    (tmp_path / "file").write_bytes(numbers)
+    wrong: list[int] = []
+    with (tmp_path / "file").open("rb", buffering=0) as raw:
+        file = Opened(raw)
+
+        def read(first: int) -> None:
+            for number in range(first, 20_000, 7):
+                file.seek(4 * number)
+                if file.read(4) != number.to_bytes(4, "big") or file.tell() != 4 * number + 4:
+                    wrong.append(number)
+
+        threads = [Thread(target=read, args=(first,)) for first in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
