@@ -10,10 +10,10 @@ import click
 @click.command()
 @click.option(
     "--part",
-    type=click.Choice(["all", "libraries", "journey", "archives"]),
+    type=click.Choice(["all", "libraries", "journey", "archives", "lake"]),
     default="all",
     show_default=True,
-    help="What to run; archives only when it is named.",
+    help="What to run; archives and lake only when they are named.",
 )
 @click.option("--mix", "names", multiple=True, help="Of the emulated markets only these: usual, busy, small.")
 @click.option("--seconds", type=click.FloatRange(0.1, 600), default=1.1, show_default=True, help="Of each market.")
@@ -34,12 +34,14 @@ import click
 def bench(
     part: str, names: tuple[str, ...], seconds: float, rounds: int, journals: tuple[Path, ...], rate: float, trades: int
 ) -> None:
-    """How fast: us beside other libraries on the same frames, the way from the wire to a subscriber, and history.
+    """How fast: us beside other libraries on the same frames, then the way from the wire to a subscriber.
 
     Libraries: decode, keep the book, read its top twenty; ours with every metric on. ccxt.pro, and cryptofeed and
     nautilus_trader where they are installed. Compare the ratios: they hold while machines change speed.
 
     With --part archives: a bulk file of many trades into a lake, from the file on disk to the answer of a query.
+
+    With --part lake: a year of minutes at each venue, candles from trades, a query, every structure; beside their goals.
     """
     if part in ("all", "libraries"):
         _libraries(names, seconds, rounds, journals)
@@ -47,6 +49,8 @@ def bench(
         _journey(rate)
     if part == "archives":
         _archives(trades)
+    if part == "lake":
+        _lake()
 
 
 def _libraries(names: tuple[str, ...], seconds: float, rounds: int, journals: tuple[Path, ...]) -> None:
