@@ -23,8 +23,9 @@ from realtime.rails.clocks import Health
 from realtime.sockets import too_large
 from realtime.succession import MARK
 from warehouse.budgets.limits import told_to_wait
+from warehouse.budgets.own import PATIENCE
 from warehouse.clock import SECOND, ManualClock, Micros
-from warehouse.errors import VenueError
+from warehouse.errors import RateLimited, VenueError
 from warehouse.instruments import Market
 from warehouse.journal import Kind
 from warehouse.venues import history
@@ -168,7 +169,8 @@ def _words(refusal: Refusal) -> str:
 class Edge:
     """All connections and requests of one worker. `accept` takes each input of the engine, as the worker's does."""
 
-    def __init__(self, time: Timeline, accept: Accept) -> None:
+    def __init__(self, venue: str, time: Timeline, accept: Accept) -> None:
+        self.venue = venue
         self.time = time
         self.accept = accept
         self.far: Far
@@ -240,7 +242,15 @@ class Edge:
             fetch, done = self._waiting.popleft()
             self._free -= 1
             pause = max(0, self._not_before - self.time.clock.now())
-            self.time.after(pause, lambda fetch=fetch, done=done: self._go(fetch, done))  # type: ignore[misc]
+            if pause > PATIENCE:
+                self.time.after(0, lambda done=done, pause=pause: self._refused(done, pause))  # type: ignore[misc]
+            else:
+                self.time.after(pause, lambda fetch=fetch, done=done: self._go(fetch, done))  # type: ignore[misc]
+
+    def _refused(self, done: Callable[[int, bytes], None], pause: Micros) -> None:
+        """The budget forbids to ask for too long to wait."""
+        self._free += 1
+        done(0, str(RateLimited(self.venue, pause)).encode())
 
     def _go(self, fetch: Fetch, done: Callable[[int, bytes], None]) -> None:
         sent = self.time.clock.now()

@@ -122,6 +122,7 @@ _UNCOUNTED = (
 _BYBIT = {"bybit": {"unknowable": _UNCOUNTED}}
 _RESET = "the venue says itself that its numbers begin anew (`seqId` below `prevSeqId`); the book goes on"
 _FOREVER = "refused in words that mean for ever: the hole is a gap row `unrecoverable` at once"
+_BLOCKED = "who asks too often is blocked for ten minutes: the hole is a gap row `unrecoverable` by then"
 _OLD_RULES = "prices off the old tick cannot be read until the new rules are here, some seconds later"
 
 
@@ -129,7 +130,7 @@ def _rest(kind: str, stream: str) -> dict[str, dict[str, str]]:
     """Bybit asks for trades after a reconnect alone; Binance takes a refusal of a country for its last word."""
     if stream != "trades":
         return {}
-    found = {"bybit": {"provoked": "cut"}}
+    found = {"bybit": {"provoked": "cut", **({"loses": _BLOCKED} if kind == "banned" else {})}}
     return found | {"binance": {"loses": _FOREVER}} if kind == "geo_blocked" else found
 
 

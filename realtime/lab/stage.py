@@ -93,7 +93,7 @@ class Stage:
         self.witness = Witness(instrument, self.truth, self.clock)
         self.log = FaultLog()
         self.time = Timeline(self.clock, Random(f"lab:{venue}:{seed}"))
-        self.edge = Edge(self.time, self._accept)
+        self.edge = Edge(venue, self.time, self._accept)
         desk = Desk(venue, drawn, seed, self.log)
         self.far = self.edge.far = Far(venue, ground, desk, self.edge.carry)
         self.engine = Engine(venue, "emulated", [self._rules], config, ground.dialect)
