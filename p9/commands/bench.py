@@ -41,7 +41,7 @@ def bench(
 
     With --part archives: a bulk file of many trades into a lake, from the file on disk to the answer of a query.
 
-    With --part lake: a year of minutes at each venue, candles from trades, a query, every structure; beside their goals.
+    With --part lake: a year of minutes at each venue, candles from trades, a query, every structure; with their goals.
     """
     if part in ("all", "libraries"):
         _libraries(names, seconds, rounds, journals)
