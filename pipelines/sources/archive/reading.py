@@ -130,9 +130,9 @@ def _placed(file: ArchiveFile) -> pl.Expr:
     return pl.concat_str(pl.lit(iso(file.start)[:10] + "#"), "trade_id").alias("trade_id")
 
 
-def windows(spool: Spool, rows: int = WINDOW) -> Iterator[pl.DataFrame]:
-    """All rows in order of time, about `rows` at a time, doubled ones once; no instant is cut in two."""
-    for part in spool.windows(rows):
+def windows(spool: Spool) -> Iterator[pl.DataFrame]:
+    """All rows in order of time, about `WINDOW` at a time, doubled ones once; no instant is cut in two."""
+    for part in spool.windows(WINDOW):
         if "trade_seq" in part.columns:  # in order of time and number, so that doubles are neighbours
             number = pl.col("trade_seq")
             once = part.filter((number != number.shift()).fill_null(True))

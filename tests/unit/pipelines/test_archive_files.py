@@ -205,9 +205,10 @@ def test_rows_beyond_what_memory_holds_come_back_the_same(tmp_path: Path, monkey
     path = packed(tmp_path, PERP, HEADER + "".join(lines))
     whole = rows(path, BINANCE_PERP, "trades")
     monkeypatch.setattr("pipelines.sources.archive.spool.HELD", 500)
+    monkeypatch.setattr("pipelines.sources.archive.reading.WINDOW", 1000)
     folder = tmp_path / "spool"
     folder.mkdir()
-    parts = list(windows(read(path, of(path, BINANCE_PERP, "trades"), BINANCE_PERP, folder, block=5000), 1000))
+    parts = list(windows(read(path, of(path, BINANCE_PERP, "trades"), BINANCE_PERP, folder, block=5000)))
     assert len(parts) > 3
     assert pl.concat(parts).equals(whole)
     assert all(a["ts_event"][-1] < b["ts_event"][0] for a, b in pairwise(parts))
