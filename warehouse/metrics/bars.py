@@ -138,10 +138,12 @@ class BarStore:
         kept[bar.open_time] = bar
         self._trim(candle.timeframe)
         self._cache.clear()
-        if mine is None:
-            return True
-        same = (mine.open, mine.high, mine.low, mine.close) == (bar.open, bar.high, bar.low, bar.close)
-        if same and abs(mine.lots - bar.lots) <= 1:
+        return mine is None or self._agree(mine, bar)
+
+    def _agree(self, mine: Bar, theirs: Bar) -> bool:
+        """Are they the same, but for a rounded lot? Counted if not."""
+        same = (mine.open, mine.high, mine.low, mine.close) == (theirs.open, theirs.high, theirs.low, theirs.close)
+        if same and abs(mine.lots - theirs.lots) <= 1:
             return True
         self.mismatches += 1
         return False
@@ -157,12 +159,15 @@ class BarStore:
         closed: list[tuple[str, Bar]] = []
         minutes = self._bars["1m"]
         for open_time in range(start, end, MINUTE):
-            if open_time not in minutes:
-                before = minutes.get(open_time - MINUTE)
-                bar = minute_bar(ring, open_time // 1_000_000, before.close if before else None)
-                if isinstance(bar, Bar):
-                    minutes[open_time] = bar
-                    closed.append(("1m", bar))
+            before, theirs = minutes.get(open_time - MINUTE), minutes.get(open_time)
+            bar = minute_bar(ring, open_time // 1_000_000, before.close if before else None)
+            if not isinstance(bar, Bar):
+                pass
+            elif theirs is None:
+                minutes[open_time] = bar
+                closed.append(("1m", bar))
+            else:  # the venue's came first, or history has it
+                self._agree(bar, theirs)
             closed.extend(self._close_larger(open_time + MINUTE))
         self._done = end
         for timeframe in TIMEFRAMES:

@@ -114,6 +114,15 @@ def test_the_venue_is_right_about_closed_bars() -> None:
     assert store.closed("1m")[0].high == 1005
 
 
+def test_a_bar_of_the_venue_that_comes_first_is_compared_too() -> None:
+    for high, mismatches in ((100.4, 0), (100.5, 1)):
+        store = BarStore(GRID)
+        assert store.candle(candle(0, (100.0, high, 99.8, 100.4), 11.5))
+        assert store.advance(f1_ring(70)) == []
+        assert store.mismatches == mismatches
+        assert store.closed("1m") == [bar_of(candle(0, (100.0, high, 99.8, 100.4), 11.5), GRID)]
+
+
 def test_the_store_keeps_what_it_may() -> None:
     store = BarStore(GRID, depth=10)
     store.seed({"1m": minutes(0, 30)})
