@@ -1,6 +1,6 @@
 """Prefect's environment, to be prepared before anything imports Prefect.
 
-Telemetry is on by default in two places; the temporary server's start-up limit of 20 s is too short on a small
+Telemetry is on by default in two places, and in Ray; the temporary server's start-up limit of 20 s is too short on a small
 machine; and its database belongs into the installation's own folder.
 """
 
@@ -20,6 +20,7 @@ DEFAULTS: dict[str, str] = {
     "PREFECT_LOGGING_TO_API_ENABLED": "false",
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
     "PREFECT_CLI_PROMPT": "false",
+    "RAY_USAGE_STATS_ENABLED": "0",
 }
 """What we want unless the caller's environment says otherwise."""
 
