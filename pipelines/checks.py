@@ -27,19 +27,21 @@ ROUNDING = 1e-8
 ONE_MINUTE = {"timeframe": "1m"}
 
 
-def roll_up(lake: Lake, venue: str, window: Span, now: Micros) -> list[Mismatch]:
-    """Bars of `window` that are not what their minutes make, where every minute is there."""
+def roll_up(lake: Lake, venue: str, window: Span, now: Micros, base: str = "1m") -> list[Mismatch]:
+    """Bars of `window` that are not what their bars of `base` make, where each of these is there."""
+    length = timeframe_us(base)
     bars = integers(lake.read("candles", venue=venue, start=window[0], end=window[1]))
-    minutes = bars.filter(pl.col("timeframe") == "1m").sort("open_time")
+    parts = bars.filter(pl.col("timeframe") == base).sort("open_time")
     found = []
     for timeframe in reversed(TIMEFRAMES):
         step = timeframe_us(timeframe)
-        if step == MINUTE:
+        if step <= length or step % length:
             continue
-        made = rollup.longer(minutes, timeframe).filter(pl.col("bars") == step // MINUTE)
+        made = rollup.longer(parts, timeframe).filter(pl.col("bars") == step // length)
         told = bars.filter(pl.col("timeframe") == timeframe)
         pairs = made.join(told, on=["instrument", "open_time"], suffix="_told").sort("instrument", "open_time")
-        found += _differences("candles_roll_up", venue, timeframe, ("1m candles", f"{timeframe} candle"), pairs, now)
+        sources = (f"{base} candles", f"{timeframe} candle")
+        found += _differences("candles_roll_up", venue, timeframe, sources, pairs, now)
     return found
 
 
