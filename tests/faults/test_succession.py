@@ -42,6 +42,17 @@ def compared(bench: Bench) -> int:
     return count
 
 
+def whole(bench: Bench, heard: Heard) -> None:
+    """Every trade from the first one said up to a moment ago was said once, in order."""
+    for instrument, trades in bench.trades.items():
+        said, known = heard.ids[instrument], {trade.trade_id for trade in trades}
+        said = [one for one in said if one in known]
+        assert len(said) == len(dict.fromkeys(said)), "a trade was said twice"
+        first = [trade.trade_id for trade in trades].index(said[0])
+        settled = [trade.trade_id for trade in trades if trade.ts_event < bench.clock.now() - SECOND - bench.delay]
+        assert said[: len(settled) - first] == settled[first:], "a trade was lost, or out of order"
+
+
 def rotate(bench: Bench, times: int, every_us: Micros) -> None:
     """At least `times` successions, all connections of the venue at once each `every_us`."""
     heard = Heard(bench)
@@ -59,13 +70,7 @@ def rotate(bench: Bench, times: int, every_us: Micros) -> None:
     bench.rate = (bench.frames - frames) / (turns * every_us / SECOND)
     bench.run(10 * SECOND)
     assert equal == steps * turns * len(bench.books)
-    for instrument, trades in bench.trades.items():
-        said, known = heard.ids[instrument], {trade.trade_id for trade in trades}
-        said = [one for one in said if one in known]
-        assert len(said) == len(dict.fromkeys(said)), "a trade was said twice"
-        first = [trade.trade_id for trade in trades].index(said[0])
-        settled = [trade.trade_id for trade in trades if trade.ts_event < bench.clock.now() - SECOND]
-        assert said[: len(settled) - first] == settled[first:], "a trade was lost, or out of order"
+    whole(bench, heard)
     assert [gap for gap in heard.gaps if gap.state == "open"] == []
 
 
@@ -93,6 +98,17 @@ def test_an_heir_that_is_lost_changes_nothing_and_another_is_sent_for(name: str)
     assert heard.gaps == []
     bench.run(AGAIN + OVERLAP + 3 * SECOND)
     assert bench.taken == 1
+
+
+@pytest.mark.parametrize("name", VENUES)
+def test_an_heir_that_is_far_behind_its_elder_says_nothing_twice(name: str) -> None:
+    bench, heard, connection = connected(name, rate=40.0)
+    bench.delay = 2 * SECOND
+    bench.take(connection, Kind.ROTATE, b"asked for by a test")
+    bench.run(OVERLAP + 20 * SECOND)
+    assert bench.taken == 1
+    whole(bench, heard)
+    assert [gap for gap in heard.gaps if gap.stream == "trades"] == []
 
 
 @pytest.mark.parametrize("name", VENUES)

@@ -62,7 +62,8 @@ class Wire:
 
 class Bench:
     """One venue's engine beside its emulated venue. `trades` is the truth since the first connection, `books` the best
-    twenty levels of each side after every recent update, by its id.
+    twenty levels of each side after every recent update, by its id. `delay`: frames of a connection that is opened now
+    take up to so many microseconds.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class Bench:
     ) -> None:
         self.clock = ManualClock(START)
         self.random = Random(f"{name}:{seed}")
-        self._step, self._delay = step_us, delay_us
+        self._step, self.delay = step_us, delay_us
         self._source = Seeded(self.clock, 0, [name], Terms(seed=seed, rate=rate, lookback_us=MINUTE, t0=START))
         self._source.open()
         self.view = self._source.view(name)
@@ -122,7 +123,7 @@ class Bench:
         base, path = self._paths[name.removesuffix(MARK)]
         parts = urlsplit(path)
         far = self.side.connect(base, parts.path, dict(parse_qsl(parts.query)), self.clock.now())
-        self.wires[name] = Wire(far, self.random, self._delay)
+        self.wires[name] = Wire(far, self.random, self.delay)
         self.take(name, Kind.CONNECTED, b"")
 
     def take(self, source: str, kind: Kind, payload: bytes) -> None:
@@ -143,7 +144,7 @@ class Bench:
                 reply = self.side.rest(command.base, command.path, command.query, now)
                 if self.refuse(command):
                     reply = Reply(status=503, body=b"try again")
-                due = now + self.random.randrange(4 * self._delay)
+                due = now + self.random.randrange(4 * self.delay)
                 self.answers.append((due, name, answered(command, reply.status, reply.body)))
             case OpenHeir():
                 self.connect(name + MARK)
