@@ -4,7 +4,8 @@ A connection that must end (the venue cuts each after a day, or announces a shut
 run side by side: the *elder* speaks, the *heir* listens in silence, under the elder's name with `~` behind it. Once the
 heir's books stand, and every trade stream that moved has shown both of them a common trade, nothing older can be
 missing from either: the heir says what the elder had not said yet, shows its books whole, and carries on under the
-elder's name. The elder's connection is closed and what may still come from it is not heard.
+elder's name. From its elder it knows what was said, so what comes to it later than it came there is not said again. The
+elder's connection is closed and what may still come from it is not heard.
 """
 
 from __future__ import annotations

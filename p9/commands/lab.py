@@ -23,10 +23,20 @@ def lab() -> None:
     "--minutes", type=click.FloatRange(0.05, 60), help="Of market time after each fault; default: as the kind needs."
 )
 @click.option(
+    "--tape",
+    type=click.Path(exists=True, path_type=Path),
+    help="A journal: faults happen to its frames, its market and its venue instead.",
+)
+@click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the table here: JSON by name, else Markdown."
 )
 def run(
-    seeds: tuple[int, ...], venues: tuple[str, ...], kinds: tuple[str, ...], minutes: float | None, out: Path | None
+    seeds: tuple[int, ...],
+    venues: tuple[str, ...],
+    kinds: tuple[str, ...],
+    minutes: float | None,
+    tape: Path | None,
+    out: Path | None,
 ) -> None:
     """Each fault on each venue where it can happen. Ends with 1 when a promise is broken.
 
@@ -36,16 +46,18 @@ def run(
 
     import structlog
 
+    from realtime.emulator.tape import Tape
     from realtime.lab import sheet, stage
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     among = venues or VENUES
-    chosen = [one for one in stage.planned(seeds, among) if not kinds or one.scene.kind in kinds]
+    reels = None if tape is None else Tape.read([tape], among, ())
+    chosen = [one for one in stage.planned(seeds, among, reels) if not kinds or one.scene.kind in kinds]
     if not chosen:
         raise click.UsageError("no such fault at these venues; `p9 lab list` names all")
     rows = []
     for one in chosen:
-        row = stage.perform(one.scene, one.venue, one.instrument, one.seed, minutes)
+        row = stage.perform(one.scene, one.venue, one.instrument, one.seed, minutes, reels)
         rows.append(row)
         fault, venue, instrument, seed, detected, repaired, lost, doubled, wrong, alive, words = sheet.cells(row)
         mark = "FAIL" if row.broken else "limit" if row.limit else "ok"

@@ -154,8 +154,15 @@ class Planned(msgspec.Struct, frozen=True):
     seed: int
 
 
-def planned(seeds: Sequence[int], venues: Sequence[str]) -> list[Planned]:
-    """Every scene on every venue where it can happen; spot and perpetual in turn, the other way round by each seed."""
+def planned(seeds: Sequence[int], venues: Sequence[str], tape: Tape | None = None) -> list[Planned]:
+    """Every scene on every venue where it can happen; spot and perpetual in turn, the other way round by each seed.
+
+    On a tape: every scene that can happen there, to its first instrument.
+    """
+    if tape is not None:
+        header = tape.reels[0].header
+        among = [scene for scene in SCENES if scene.possible(header.venue) and scene.on_tape]
+        return [Planned(one, header.venue, header.rules[0].instrument, seed) for seed in seeds for one in among]
     return [
         Planned(scene, venue, INSTRUMENTS[(number + seed) % 2], seed)
         for seed in seeds

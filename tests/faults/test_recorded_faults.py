@@ -6,13 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from p9.imports import convert
+from p9.main import cli
 from realtime.emulator.tape import Tape
-from realtime.lab.scenes import SCENES, Scene
-from realtime.lab.stage import Row, perform
+from realtime.lab.scenes import Scene
+from realtime.lab.stage import Row, perform, planned
 from tests.kit.recordings import recordings
-from tests.kit.session import INSTRUMENTS, journal
+from tests.kit.session import journal
 
 TOO_MANY = ("silent_stream trades", "BTC-USDT-PERP")
 """Of a recorded perpetual's single fills, 75 s are too many to repair beside the stream: a gap row says so."""
@@ -34,12 +36,11 @@ def okx(folder: Path) -> Tape:
 
 
 def performed(
-    tape: Tape, instrument: str, among: Callable[[Scene], bool] = lambda scene: True, minutes: float | None = None
+    tape: Tape, among: Callable[[Scene], bool] = lambda scene: True, minutes: float | None = None
 ) -> list[Row]:
     """Each of these scenes that can happen on the tape, once."""
-    venue = tape.venues[0]
-    scenes = [one for one in SCENES if one.possible(venue) and one.on_tape and among(one)]
-    return [perform(one, venue, instrument, 1, minutes, tape) for one in scenes]
+    chosen = [one for one in planned([1], tape.venues, tape) if among(one.scene)]
+    return [perform(one.scene, one.venue, one.instrument, one.seed, minutes, tape) for one in chosen]
 
 
 def broken(rows: list[Row]) -> list[Row]:
@@ -54,7 +55,7 @@ def known(row: Row) -> bool:
 
 def test_a_few_faults_in_a_recorded_session(tmp_path: Path) -> None:
     names = ("dropped trades", "sequence_gap depth", "socket_reset")
-    rows = performed(binance("spot", tmp_path), INSTRUMENTS["spot"], lambda scene: scene.name in names, 0.1)
+    rows = performed(binance("spot", tmp_path), lambda scene: scene.name in names, 0.1)
     assert len(rows) == 3
     assert broken(rows) == []
     assert [row.lost + row.doubled + row.wrong_ms for row in rows] == [0, 0, 0]
@@ -62,16 +63,24 @@ def test_a_few_faults_in_a_recorded_session(tmp_path: Path) -> None:
 
 
 def test_a_lost_update_of_a_recorded_book_without_numbers_is_seen_by_its_checksum(tmp_path: Path) -> None:
-    (row,) = performed(okx(tmp_path), "BTC-USDT", lambda scene: scene.name == "dropped depth", BRIEF)
+    (row,) = performed(okx(tmp_path), lambda scene: scene.name == "dropped depth", BRIEF)
     assert broken([row]) == []
     assert row.by.startswith("gap depth: checksum")
+
+
+def test_the_command_takes_a_journal(tmp_path: Path) -> None:
+    tape = str(journal("spot", tmp_path))
+    asked = ["lab", "run", "--tape", tape, "--kind", "duplicated", "--minutes", "0.05"]
+    done = CliRunner().invoke(cli, asked)
+    assert done.exit_code == 0, done.output
+    assert "3 faults: all promises kept" in done.output
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("market", ["spot", "perp"])
 def test_every_fault_in_a_recorded_session_of_binance(tmp_path: Path, market: str) -> None:
-    rows = performed(binance(market, tmp_path), INSTRUMENTS[market])
+    rows = performed(binance(market, tmp_path))
     assert len(rows) > 50
     assert broken(rows) == []
     assert all(row.met for row in rows)
@@ -79,7 +88,7 @@ def test_every_fault_in_a_recorded_session_of_binance(tmp_path: Path, market: st
 
 @pytest.mark.slow
 def test_every_brief_fault_in_a_recorded_session_of_okx(tmp_path: Path) -> None:
-    rows = performed(okx(tmp_path), "BTC-USDT", fits, BRIEF)
+    rows = performed(okx(tmp_path), fits, BRIEF)
     assert len(rows) > 12
     assert broken(rows) == []
 
