@@ -38,6 +38,9 @@ _BINANCE_DATA = Limit("requests.data", 1000, 5 * MINUTE)
 _BYBIT = Limit("requests", 600, 5 * SECOND)
 _BYBIT_COOLING: Micros = 10 * MINUTE
 _OKX_PER_2S: dict[str, int] = {
+    "market/ticker": 20,
+    "market/tickers": 20,
+    "market/index-tickers": 20,
     "market/candles": 40,
     "market/history-candles": 20,
     "market/mark-price-candles": 20,
@@ -48,13 +51,15 @@ _OKX_PER_2S: dict[str, int] = {
     "market/history-trades": 20,
     "market/books": 40,
     "public/instruments": 20,
-    "public/funding-rate": 20,
+    "public/funding-rate": 10,
+    "public/open-interest": 20,
     "public/funding-rate-history": 10,
     "public/time": 10,
     "public/market-data-history": 5,
     "support/announcements": 5,
 }
 _OKX_UNLISTED = 10
+_OKX_STATUS = Limit("system/status", 1, 5 * SECOND, "system/status")
 
 
 def binance(fetch: Fetch) -> Charge:
@@ -74,6 +79,8 @@ def bybit(fetch: Fetch) -> Charge:
 def okx(fetch: Fetch) -> Charge:
     """Requests per two seconds, each endpoint by itself."""
     endpoint = fetch.path.removeprefix("/api/v5/").lstrip("/")
+    if endpoint == _OKX_STATUS.name:
+        return _OKX_STATUS, 1
     return Limit(endpoint, _OKX_PER_2S.get(endpoint, _OKX_UNLISTED), 2 * SECOND, endpoint), 1
 
 

@@ -19,6 +19,7 @@ from warehouse.budgets.shared import SharedBudget
 from warehouse.clock import HOUR, MINUTE, SECOND, ManualClock, Micros
 from warehouse.errors import RateLimited
 from warehouse.venues.base import Fetch
+from warehouse.venues.okx.emulate import LIMITS, WINDOW
 
 __all__ = ["bus"]
 
@@ -78,6 +79,15 @@ def test_costs_are_the_venues_own() -> None:
     assert charge("binance", base="rest_perp", purpose="funding", weight=1) == ("requests.funding", 1)
     assert charge("bybit", weight=7) == ("requests", 1)
     assert charge("okx", path="/api/v5/market/history-trades") == ("market/history-trades", 1)
+
+
+def test_our_limits_at_okx_are_those_of_its_emulated_side() -> None:
+    for path, (amount, _) in LIMITS.items():
+        fetch = Fetch(purpose="status", base="rest", path=path, query={}, ccxt="")
+        limit, cost = CHARGES["okx"](fetch)
+        assert (limit.name, cost) == (path.removeprefix("/api/v5/"), 1)
+        assert limit.amount == amount
+        assert limit.per_us >= WINDOW
 
 
 def test_a_reply_that_forbids_to_ask_says_for_how_long() -> None:
