@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from pipelines.plan import Span, missing, union
 from warehouse.clock import DAY, MINUTE, SECOND, Micros
-from warehouse.frames import integers, records
-from warehouse.records import Candle, SequenceGap, Trade
+from warehouse.frames import integers
+from warehouse.instruments import Grid
+from warehouse.metrics.bars import CANDLE_FIELDS, Bar, bar_on
+from warehouse.records import SequenceGap, Trade
 from warehouse.structure.document import TradeHistory
-from warehouse.tables import CANDLES, Coverage
+from warehouse.tables import Coverage
 
 if TYPE_CHECKING:
     from warehouse.store import Lake
@@ -21,14 +24,19 @@ EXACT: Micros = 1200 * SECOND
 """The newest trades go over one by one, as far back as the ring of seconds reaches and a little more."""
 
 
-def candles(lake: Lake, venue: str, depth: int) -> dict[str, dict[str, list[Candle]]]:
-    """The newest `depth` closed bars of a venue, by instrument and timeframe."""
+def bars(lake: Lake, venue: str, depth: int, grids: Mapping[str, Grid]) -> dict[str, dict[str, list[Bar]]]:
+    """The newest `depth` closed bars of a venue's instruments that have a grid, by instrument and timeframe.
+
+    Raises ValueError for a price off its instrument's grid.
+    """
     series = ["instrument", "timeframe"]
-    rows = lake.read("candles", venue=venue).group_by(series, maintain_order=True).tail(depth)
-    found: dict[str, dict[str, list[Candle]]] = {}
-    for (instrument, timeframe), part in rows.group_by(series, maintain_order=True):
-        bars = [row for row in records(CANDLES, part) if isinstance(row, Candle)]
-        found.setdefault(str(instrument), {})[str(timeframe)] = bars
+    rows = lake.scan("candles").filter(pl.col("venue") == venue, pl.col("closed")).select(*series, *CANDLE_FIELDS)
+    newest = integers(rows.collect()).sort("open_time", maintain_order=True).group_by(series, maintain_order=True)
+    found: dict[str, dict[str, list[Bar]]] = {}
+    for (instrument, timeframe), part in newest.tail(depth).group_by(series, maintain_order=True):
+        if (grid := grids.get(str(instrument))) is not None:
+            columns = [part[name].to_list() for name in CANDLE_FIELDS]
+            found.setdefault(str(instrument), {})[str(timeframe)] = list(map(partial(bar_on, grid), *columns))
     return found
 
 

@@ -22,7 +22,7 @@ from warehouse import keys
 from warehouse.clock import SECOND, SystemClock
 from warehouse.context import ContextDocument, encode
 from warehouse.instruments import Rules
-from warehouse.structure.document import build
+from warehouse.structure.document import document_of
 from warehouse.tables import ContextDocument as ContextRow
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def judge_structure(settings: Settings, venue: str, scope: Scope, repaired: bool
     wanted = [listing.instrument for listing in scope.listings(settings, venue)]
     lake, bus = open_lake(settings), open_bus(settings)
     rules = {row.instrument: row for row in lake.rows("instruments", match={"venue": venue}) if isinstance(row, Rules)}
-    bars = past.candles(lake, venue, settings.candles_depth)
+    grids = {name: rules[name].grid for name in wanted if name in rules}
+    bars = past.bars(lake, venue, settings.candles_depth, grids)
     spans = past.complete(lake, venue)
     known = _digests(lake, venue)
     notes: dict[str, int] = {}
@@ -53,7 +54,7 @@ def judge_structure(settings: Settings, venue: str, scope: Scope, repaired: bool
             continue
         now = clock.now()
         history = past.trades(lake, venue, instrument, spans.get(instrument, (0, 0)), now)
-        document = build(rules[instrument], bars[instrument], history, now)
+        document = document_of(rules[instrument], bars[instrument], history, now)
         payload = encode(document)
         if known.get(instrument) != document.digest:
             made.append(_row(document, payload))

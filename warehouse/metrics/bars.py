@@ -44,17 +44,39 @@ class Bar(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 def bar_of(candle: Candle, grid: Grid) -> Bar:
     """A candle on the instrument's grid. Raises ValueError for a price off the grid."""
-    quote, buy = candle.quote_volume, candle.taker_buy_volume
+    return bar_on(grid, *[getattr(candle, name) for name in CANDLE_FIELDS])
+
+
+CANDLE_FIELDS = (
+    "open_time", "open", "high", "low", "close", "volume", "quote_volume", "taker_buy_volume", "trade_count",
+)  # fmt: skip
+"""What of a candle makes a bar, in the order of `bar_on`."""
+
+
+def bar_on(
+    grid: Grid,
+    open_time: Micros,
+    open: float,
+    high: float,
+    low: float,
+    close: float,
+    volume: float,
+    quote: float | None,
+    buy: float | None,
+    count: int | None,
+) -> Bar:
+    """`bar_of` a candle's fields: prices in quote per base, volumes in base and in quote units."""
+    ticks = grid.ticks
     return Bar(
-        candle.open_time,
-        grid.ticks(candle.open),
-        grid.ticks(candle.high),
-        grid.ticks(candle.low),
-        grid.ticks(candle.close),
-        round(candle.volume * grid.size_den / grid.size_num),
+        open_time,
+        ticks(open),
+        ticks(high),
+        ticks(low),
+        ticks(close),
+        round(volume * grid.size_den / grid.size_num),
         None if quote is None else round(quote * grid.notional_den / grid.notional_num),
         None if buy is None else round(buy * grid.size_den / grid.size_num),
-        candle.trade_count,
+        count,
     )
 
 

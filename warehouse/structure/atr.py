@@ -18,7 +18,8 @@ def true_ranges(bars: Sequence[Bar]) -> list[int | None]:
     """`max(H - L, |H - C_prev|, |L - C_prev|)` in ticks; None for the first bar, which has no close before it."""
     out: list[int | None] = [None] if bars else []
     for before, bar in itertools.pairwise(bars):
-        out.append(max(bar.high, before.close) - min(bar.low, before.close))
+        close, high, low = before.close, bar.high, bar.low
+        out.append((high if high > close else close) - (low if low < close else close))
     return out
 
 
@@ -46,11 +47,12 @@ def adx(bars: Sequence[Bar], n: int = LENGTH) -> list[Directional | None]:
     plus = minus = span = 0.0
     dx_sum = 0.0
     average: float | None = None
-    for i in range(1, len(bars)):
-        bar, before = bars[i], bars[i - 1]
-        up, down = bar.high - before.high, before.low - bar.low
-        range_ = max(bar.high, before.close) - min(bar.low, before.close)
-        keep = 1.0 if i < n else 1.0 - 1.0 / n
+    decay = 1.0 - 1.0 / n
+    for i, (before, bar) in enumerate(itertools.pairwise(bars), 1):
+        close, high, low = before.close, bar.high, bar.low
+        up, down = high - before.high, before.low - low
+        range_ = (high if high > close else close) - (low if low < close else close)
+        keep = 1.0 if i < n else decay
         plus = plus * keep + (up if up > 0 and up > down else 0)
         minus = minus * keep + (down if down > 0 and down > up else 0)
         span = span * keep + range_

@@ -47,6 +47,48 @@ class _Reference:
         self.swept = False
 
 
+def _judge(
+    events: list[Break],
+    bar: Bar,
+    i: int,
+    high: _Reference | None,
+    low: _Reference | None,
+    trend: Direction | None,
+    known_at: Micros,
+    scale: float | None,
+) -> Direction | None:
+    """What a bar that went beyond a reference did there; returns the trend after it."""
+    up = high is not None and not high.broken and bar.close > high.swing.price
+    down = low is not None and not low.broken and bar.close < low.swing.price
+    if up and down and high is not None and low is not None:
+        up = high.swing.at > low.swing.at
+        down = not up
+    for side, fires, direction in ((high, up, "UP"), (low, down, "DOWN")):
+        if side is None or side.broken:
+            continue
+        price = side.swing.price
+        wick = bar.high > price > bar.close if direction == "UP" else bar.low < price < bar.close
+        excess = bar.close - price if direction == "UP" else price - bar.close
+        if not fires and (side.swept or not wick):
+            continue
+        toward: Direction = "UP" if direction == "UP" else "DOWN"
+        kind: Literal["BOS", "CHOCH", "SWEEP"] = "SWEEP"
+        if fires:
+            kind = "CHOCH" if trend is not None and trend != toward else "BOS"
+        events.append(
+            Break(
+                kind, toward, price, side.swing.pivot_time, known_at, bar.close,
+                excess / scale if scale else None, i, fires and trend is None,
+            )
+        )  # fmt: skip
+        if fires:
+            trend = toward
+            side.broken = True
+        else:
+            side.swept = True
+    return trend
+
+
 def breaks(
     bars: Sequence[Bar], found: Sequence[Swing], length_us: Micros, atr: Sequence[float | None] = ()
 ) -> tuple[list[Break], Direction | None]:
@@ -58,36 +100,13 @@ def breaks(
     pending = iter(found)
     coming = next(pending, None)
     for i, bar in enumerate(bars):
-        scale = atr[i] if i < len(atr) else None
-        known_at = bar.open_time + length_us
-        up = high is not None and not high.broken and bar.close > high.swing.price
-        down = low is not None and not low.broken and bar.close < low.swing.price
-        if up and down and high is not None and low is not None:
-            up = high.swing.at > low.swing.at
-            down = not up
-        for side, fires, direction in ((high, up, "UP"), (low, down, "DOWN")):
-            if side is None or side.broken:
-                continue
-            price = side.swing.price
-            wick = bar.high > price > bar.close if direction == "UP" else bar.low < price < bar.close
-            excess = bar.close - price if direction == "UP" else price - bar.close
-            if not fires and (side.swept or not wick):
-                continue
-            toward: Direction = "UP" if direction == "UP" else "DOWN"
-            kind: Literal["BOS", "CHOCH", "SWEEP"] = "SWEEP"
-            if fires:
-                kind = "CHOCH" if trend is not None and trend != toward else "BOS"
-            events.append(
-                Break(
-                    kind, toward, price, side.swing.pivot_time, known_at, bar.close,
-                    excess / scale if scale else None, i, fires and trend is None,
-                )
-            )  # fmt: skip
-            if fires:
-                trend = toward
-                side.broken = True
-            else:
-                side.swept = True
+        beyond = (high is not None and not high.broken and bar.high > high.swing.price) or (
+            low is not None and not low.broken and bar.low < low.swing.price
+        )
+        if beyond:
+            trend = _judge(
+                events, bar, i, high, low, trend, bar.open_time + length_us, atr[i] if i < len(atr) else None
+            )
         while coming is not None and coming.known <= i:
             if coming.kind == "high":
                 high = _Reference(coming)

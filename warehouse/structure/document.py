@@ -30,7 +30,7 @@ from warehouse.structure.traded import Notes, TradeHistory, price, profiles_of, 
 from warehouse.structure.trend import htf_bias, trend, trend_alignment
 from warehouse.structure.volume import volume_ema, volume_sma
 
-__all__ = ["TradeHistory", "build", "closed_bars"]
+__all__ = ["TradeHistory", "build", "closed_bars", "document_of", "unbroken"]
 
 LEVEL_TIMEFRAMES = ("1d", "12h", "4h", "1h")
 KEPT_BARS = 120
@@ -39,9 +39,16 @@ KEPT_BREAKS = 12
 
 
 def closed_bars(candles: Iterable[Candle], timeframe: str, grid: Grid, as_of: Micros) -> list[Bar]:
-    """Closed bars up to `as_of`, ascending, one per open time, from the newest hole on: nothing is bridged."""
+    """The bars of closed candles, as `unbroken` has them."""
     length = timeframe_us(timeframe)
-    kept = {c.open_time: bar_of(c, grid) for c in candles if c.closed and c.open_time + length <= as_of}
+    bars = [bar_of(c, grid) for c in candles if c.closed and c.open_time + length <= as_of]
+    return unbroken(bars, timeframe, as_of)
+
+
+def unbroken(bars: Iterable[Bar], timeframe: str, as_of: Micros) -> list[Bar]:
+    """Bars closed at `as_of`, ascending, one per open time, from the newest hole on: nothing is bridged."""
+    length = timeframe_us(timeframe)
+    kept = {bar.open_time: bar for bar in bars if bar.open_time + length <= as_of}
     times = sorted(kept)
     start = 0
     for i in range(1, len(times)):
@@ -53,14 +60,24 @@ def closed_bars(candles: Iterable[Candle], timeframe: str, grid: Grid, as_of: Mi
 def build(
     rules: Rules, bars_by_timeframe: Mapping[str, Sequence[Candle]], trades: TradeHistory | None, as_of: Micros
 ) -> ContextDocument:
-    """The context of one instrument as of `as_of`. Too little history gives null with a reason, never a guess.
+    """The context of one instrument as of `as_of`, from its candles, which may hold open ones (left out).
 
-    Same inputs, same document: candles may come in any order and hold open ones (left out). Raises ValueError for a
-    price off the instrument's grid.
+    Raises ValueError for a price off the instrument's grid.
+    """
+    bars = {tf: closed_bars(candles, tf, rules.grid, as_of) for tf, candles in bars_by_timeframe.items()}
+    return document_of(rules, bars, trades, as_of)
+
+
+def document_of(
+    rules: Rules, closed: Mapping[str, Sequence[Bar]], trades: TradeHistory | None, as_of: Micros
+) -> ContextDocument:
+    """The context of one instrument as of `as_of`, from its closed bars by timeframe, in any order.
+
+    Same inputs, same document. Too little history gives null with a reason, never a guess.
     """
     grid = rules.grid
     notes = Notes()
-    bars = {tf: closed_bars(bars_by_timeframe.get(tf, ()), tf, grid, as_of) for tf in TIMEFRAMES}
+    bars = {tf: unbroken(closed.get(tf, ()), tf, as_of) for tf in TIMEFRAMES}
     frames: dict[str, TimeframeContext] = {}
     for timeframe in TIMEFRAMES:
         if bars[timeframe]:
@@ -125,8 +142,8 @@ def _frame(timeframe: str, bars: list[Bar], grid: Grid, notes: Notes) -> Timefra
     pivots = swings(bars, length, atr=ranges)
     state = structure_state(pivots)
     broken, direction = breaks(bars, pivots, length, ranges)
-    way = trend(bars, state)
-    kind = regime(bars)
+    way = trend(bars, state, ranges=ranges)
+    kind = regime(bars, ranges=ranges, directions=directions)
     for name, value, reason in (
         ("trend", way.trend, way.reason),
         ("trend_score", way.score, way.reason),

@@ -6,6 +6,7 @@ closed bars: they remember no earlier clustering.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from math import fsum
 from typing import Literal
@@ -124,21 +125,26 @@ class _Visit(msgspec.Struct, frozen=True):
 def _visits(bars: Sequence[Bar], start: int, low: float, high: float, scale: float) -> list[_Visit]:
     """Returns to a zone by price that had closed at least an ATR outside; each ends in a hold or a break."""
     found: list[_Visit] = []
+    above, below = high + scale, low - scale
+    over, under = high + 0.25 * scale, low - 0.25 * scale
     side = 0  # where price was last an ATR away: 1 above, -1 below
     entered = -1
     for i in range(start, len(bars)):
         bar = bars[i]
-        above, below = bar.close >= high + scale, bar.close <= low - scale
+        close = bar.close
         if entered < 0 and side and bar.low <= high and bar.high >= low:
             entered = i
         if entered >= 0:
-            broken = bar.close <= low - 0.25 * scale if side > 0 else bar.close >= high + 0.25 * scale
-            if broken or (above if side > 0 else below):
+            broken = close <= under if side > 0 else close >= over
+            if broken or (close >= above if side > 0 else close <= below):
                 found.append(_Visit(entered, i, not broken, side > 0))
                 entered = -1
                 side = 0
-        if entered < 0 and (above or below):
-            side = 1 if above else -1
+        if entered < 0:
+            if close >= above:
+                side = 1
+            elif close <= below:
+                side = -1
     return found
 
 
@@ -149,7 +155,7 @@ def _level(group: Sequence[Pivot], series: Mapping[str, _Series], close: int) ->
     high = max(p.price for p in group) + 0.1 * scale
     known = [series[p.timeframe].bars[p.known].open_time + timeframe_us(p.timeframe) for p in group]
     touched = [series[p.timeframe].bars[p.at].open_time for p in group]
-    start = next((i for i, bar in enumerate(bars) if bar.open_time >= min(known)), len(bars))
+    start = bisect_left(bars, min(known), key=_open_time)
     weights = [(p.weight, p.timeframe) for p in group]
     holds = breaks = 0
     own = [p.at for p in group if p.timeframe == timeframe]
@@ -178,6 +184,10 @@ def _level(group: Sequence[Pivot], series: Mapping[str, _Series], close: int) ->
         last_touch=max(touched),
         hold_rate=holds / (holds + breaks) if holds + breaks else None,
     )
+
+
+def _open_time(bar: Bar) -> Micros:
+    return bar.open_time
 
 
 def pivots_of(found: Sequence[Swing], bars: Sequence[Bar], scale: float, timeframe: str) -> list[Pivot]:

@@ -66,7 +66,11 @@ def from_bars(bars: Iterable[Bar], width: int, timeframe: str) -> Profile | None
         if span == 0:
             counts[bar.low // width] = counts.get(bar.low // width, 0.0) + bar.lots
             continue
-        for k in range(bar.low // width, -(-bar.high // width)):
+        first, last = bar.low // width, (bar.high - 1) // width
+        whole = bar.lots * width / span
+        for k in range(first + 1, last):
+            counts[k] = counts.get(k, 0.0) + whole
+        for k in (first, last) if last > first else (first,):
             overlap = min(bar.high, (k + 1) * width) - max(bar.low, k * width)
             counts[k] = counts.get(k, 0.0) + bar.lots * overlap / span
     return from_counts(counts, width, f"candles_{timeframe}")

@@ -10,7 +10,7 @@ import msgspec
 
 from warehouse.metrics.bars import Bar
 from warehouse.metrics.base import Reason
-from warehouse.structure.atr import adx, atr
+from warehouse.structure.atr import LENGTH, Directional, adx, atr
 
 RANKED = 500
 MIN_RANKED = 100
@@ -48,11 +48,22 @@ def classify(rank_: float, adx_: float, efficiency: float, plus_di: float, minus
     return "TRANSITION"
 
 
-def regime(bars: Sequence[Bar], n: int = 14, path: int = 20) -> Regime:
-    """The regime after the last closed bar; `NO_HISTORY` below 150 bars, `ZERO_VARIANCE` if price does not move."""
+def regime(
+    bars: Sequence[Bar],
+    n: int = LENGTH,
+    path: int = 20,
+    *,
+    ranges: Sequence[float | None] | None = None,
+    directions: Sequence[Directional | None] | None = None,
+) -> Regime:
+    """The regime after the last closed bar; `NO_HISTORY` below 150 bars, `ZERO_VARIANCE` if price does not move.
+
+    `ranges` and `directions` are the bars' ATR and ADX of length `n`, where they are known already.
+    """
     if len(bars) < MIN_BARS:
         return Regime(None, None, 0, None, Reason.NO_HISTORY)
-    ranges, directions = atr(bars, n), adx(bars, n)
+    ranges = atr(bars, n) if ranges is None else ranges
+    directions = adx(bars, n) if directions is None else directions
     natr = [None if r is None else r / bar.close for r, bar in zip(ranges, bars, strict=True)]
     steps = [0, *(abs(b.close - a.close) for a, b in itertools.pairwise(bars))]
     walked = sum(steps[1 : path + 1])

@@ -47,17 +47,21 @@ def swings(
     """
     found: list[Swing] = []
     last: dict[str, int | None] = {"high": None, "low": None}
+    highs, lows = [bar.high for bar in bars], [bar.low for bar in bars]
     for j in range(left, len(bars) - right):
         known = j + right
-        near = bars[j - left : j], bars[j + 1 : known + 1]
+        high, low = highs[j], lows[j]
+        peak = highs[j - 1] < high and max(highs[j - left : j]) < high >= max(highs[j + 1 : known + 1])
+        trough = lows[j - 1] > low and min(lows[j - left : j]) > low <= min(lows[j + 1 : known + 1])
+        if not peak and not trough:
+            continue
         band = (atr[known] or 0.0) * EQUAL_ATR if known < len(atr) else 0.0
-        high, low = bars[j].high, bars[j].low
         known_at = bars[known].open_time + length_us
-        if all(b.high < high for b in near[0]) and all(b.high <= high for b in near[1]):
+        if peak:
             label = _label("EQH", "HH", "LH", high, last["high"], band)
             found.append(Swing("high", bars[j].open_time, known_at, high, j, known, label))
             last["high"] = high
-        if all(b.low > low for b in near[0]) and all(b.low >= low for b in near[1]):
+        if trough:
             label = _label("EQL", "HL", "LL", low, last["low"], band)
             found.append(Swing("low", bars[j].open_time, known_at, low, j, known, label))
             last["low"] = low

@@ -11,7 +11,7 @@ import msgspec
 from warehouse.instruments import TIMEFRAMES, timeframe_us
 from warehouse.metrics.bars import Bar
 from warehouse.metrics.base import Reason, Value
-from warehouse.structure.atr import atr
+from warehouse.structure.atr import LENGTH, atr
 from warehouse.structure.smoothing import clip, ema, sign
 from warehouse.structure.swings import State
 
@@ -48,13 +48,23 @@ def regression(closes: Sequence[float]) -> tuple[float, float] | None:
 
 
 def trend(
-    bars: Sequence[Bar], state: State | None, *, fast: int = 20, slow: int = 50, n: int = 14, line: int = 50
+    bars: Sequence[Bar],
+    state: State | None,
+    *,
+    fast: int = 20,
+    slow: int = 50,
+    n: int = LENGTH,
+    line: int = 50,
+    ranges: Sequence[float | None] | None = None,
 ) -> Trend:
-    """The trend of one timeframe's closed bars; `NO_HISTORY` below `slow + 1`, `ZERO_VARIANCE` if nothing moved."""
+    """The trend of one timeframe's closed bars; `NO_HISTORY` below `slow + 1`, `ZERO_VARIANCE` if nothing moved.
+
+    `ranges` are the bars' ATR of length `n`, where they are known already.
+    """
     if len(bars) < max(slow + 1, line, n + 1):
         return Trend(None, None, None, None, None, None, False, Reason.NO_HISTORY)
     closes = [float(bar.close) for bar in bars]
-    near, far, scale = ema(closes, fast)[-1], ema(closes, slow)[-1], atr(bars, n)[-1]
+    near, far, scale = ema(closes, fast)[-1], ema(closes, slow)[-1], (ranges or atr(bars, n))[-1]
     fit = regression(closes[-line:])
     if not scale or fit is None or near is None or far is None:
         return Trend(None, None, None, None, None, None, False, Reason.ZERO_VARIANCE)
