@@ -10,7 +10,7 @@ from tests.unit.venues.bybit_market import PERP
 from warehouse.clock import MINUTE, SECOND, Micros
 from warehouse.records import Candle, SequenceGap, Trade
 from warehouse.venues.base import Fetch, Output
-from warehouse.venues.bybit.recount import ATTEMPTS, GRACE, Recount
+from warehouse.venues.bybit.recount import ATTEMPTS, DOUBT, GRACE, Recount
 from warehouse.venues.bybit.ring import Ring
 
 START: Micros = 1_763_733_600 * SECOND
@@ -146,6 +146,21 @@ def _fetch(out: Sequence[Output]) -> Fetch:
     (fetch,) = out
     assert isinstance(fetch, Fetch)
     return fetch
+
+
+def test_bars_that_always_hold_more_are_believed_no_longer() -> None:
+    recount = counted([execution(minute, 60.0 * minute + 1) for minute in range(DOUBT + 3)])
+    asked = []
+    for minute in range(DOUBT + 3):
+        lots = 10 if minute == DOUBT + 1 else 11
+        recount.bar(msgspec.structs.replace(bar(lots), open_time=START + minute * MINUTE))
+        out = recount.tick(recount.due)
+        asked.append(len(out))
+        if out:
+            recount.answer(_fetch(out[1:]), 403, b"", recount.due - SECOND)
+            while recount.now.lack is not None:
+                recount.answer(_fetch(recount.tick(recount.due)), 403, b"", recount.due - SECOND)
+    assert asked == [2] * DOUBT + [0, 0, 2]
 
 
 def test_a_minute_that_was_not_seen_whole_is_not_judged() -> None:

@@ -26,6 +26,9 @@ GRACE = 2 * SECOND
 KEPT = 4
 """Minutes whose sums are remembered."""
 
+DOUBT = 5
+"""So many minutes in a row may lack something; then bars count what the stream does not, until one agrees again."""
+
 PATIENCE = 30 * SECOND
 """No answer for so long is a failed attempt."""
 
@@ -36,13 +39,6 @@ TAG = "bar/"
 
 UNSEEN: Micros = 1 << 62
 """Nothing has been observed yet."""
-
-
-class Sum(msgspec.Struct):
-    """Lots of one minute: all, and those of blocks, which a bar may leave out."""
-
-    lots: int = 0
-    blocks: int = 0
 
 
 class Lack(msgspec.Struct):
@@ -56,11 +52,16 @@ class Lack(msgspec.Struct):
 
 
 class State(msgspec.Struct):
-    """All that a recount remembers. Counts are whole from `whole_from` on; `bars` wait until `due`."""
+    """All that a recount remembers.
+
+    `sums` are lots by minute, blocks among them, which a bar may leave out; they are whole from `whole_from` on. `bars`
+    (minute, lots, when to judge it) wait; `lacking` so many in a row were more than the sums.
+    """
 
     whole_from: Micros = UNSEEN
-    sums: dict[Micros, Sum] = {}
+    sums: dict[Micros, int] = {}
     bars: list[tuple[Micros, int, Micros]] = []
+    lacking: int = 0
     lack: Lack | None = None
     asked: int = 0
     due: Micros = 0
@@ -81,16 +82,10 @@ class Recount:
 
     def count(self, trade: Trade) -> None:
         """An execution leaves."""
-        minute = trade.ts_event - trade.ts_event % MINUTE
-        found = self.now.sums.get(minute)
-        if found is None:
-            sums = self.now.sums
-            found = sums[minute] = Sum()
-            while len(sums) > KEPT:
-                del sums[min(sums)]
-        found.lots += trade.lots
-        if trade.kind == "block":
-            found.blocks += trade.lots
+        minute, sums = trade.ts_event - trade.ts_event % MINUTE, self.now.sums
+        sums[minute] = sums.get(minute, 0) + trade.lots
+        if len(sums) > KEPT:
+            del sums[min(sums)]
 
     def begin(self, page: list[Trade]) -> None:
         """The first page: what is older than all that came live is counted here, if it will not leave."""
@@ -130,10 +125,10 @@ class Recount:
         if lack is not None:
             return [self._ask(lack, now)] if lack.retry_at else self._failed(lack, "no reply in time", now)
         open_time, lots, _ = self.now.bars.pop(0)
-        found = self.now.sums.get(open_time, Sum())
-        if open_time >= self.now.whole_from and lots not in (found.lots, found.lots - found.blocks):
-            return self._lacks(open_time, lots, now) if lots > found.lots else self._next()
-        return self._next()
+        if open_time < self.now.whole_from:
+            return self._next()
+        self.now.lacking = self.now.lacking + 1 if lots > self.now.sums.get(open_time, 0) else 0
+        return self._lacks(open_time, lots, now) if 0 < self.now.lacking <= DOUBT else self._next()
 
     def _next(self) -> list[Output]:
         self.now.lack = None
@@ -178,10 +173,10 @@ class Recount:
         fresh = [row for row in page if start <= row.ts_event < end and self._ring.add(row.trade_id)]
         for trade in fresh:
             self.count(trade)
-        found = self.now.sums.get(start, Sum())
+        whole = lack.lots <= self.now.sums.get(start, 0) or (bool(page) and page[0].ts_event < start)
         filled = f"{len(fresh)} executions filled in from recent trades"
         self._next()
-        if lack.lots in (found.lots, found.lots - found.blocks) or (page and page[0].ts_event < start):
+        if whole:
             state: GapState = "repaired" if fresh else "legitimate"
             why = filled if fresh else "recent trades hold nothing that was not seen live, though the bar says more"
             return [*fresh, self._gap(lack, state, why, start, now)]
