@@ -11,6 +11,7 @@ from configs.settings import Settings
 from pipelines import prefect_env
 from pipelines.progress import Report, Step, listener
 from pipelines.scope import Scope
+from pipelines.sources.archive import local
 
 
 def run(
@@ -24,6 +25,7 @@ def run(
     Raises ConfigError for a choice that the settings do not know. What a venue refuses is in the reports.
     """
     scope.check(settings)
+    local.check(settings, scope)
     prefect_env.prepare(settings.home)
     warm = Thread(target=_import_heavy, daemon=True)
     warm.start()

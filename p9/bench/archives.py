@@ -14,8 +14,8 @@ import polars as pl
 
 from pipelines.bulk import Bulk
 from pipelines.load import Lander
-from pipelines.sources.archive.fetching import digest
 from pipelines.sources.archive.reading import read
+from pipelines.sources.archive.sums import digest
 from warehouse.clock import DAY, monotonic
 from warehouse.instruments import Rules
 from warehouse.reading import connect

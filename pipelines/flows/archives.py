@@ -31,7 +31,6 @@ from warehouse.errors import BadFile, ConfigError, DataError, VenueError
 from warehouse.instruments import Rules
 from warehouse.tables import Outcome
 from warehouse.venues import archive
-from warehouse.venues import venue as venue_module
 from warehouse.venues.archives import TABLE_OF, ArchiveFile, ArchiveKind
 
 log = structlog.get_logger()
@@ -57,7 +56,7 @@ async def load_archives(settings: Settings, venue: str, scope: Scope) -> Report:
         try:
             rules = await known_rules(desk, names)
             rules = {name: rules[name] for name in names if name in rules}
-            files = here(settings, venue, scope) if scope.files else await _published(desk, scope, rules)
+            files = local.named(settings, venue, scope) if scope.files else await _published(desk, scope, rules)
         except (VenueError, ConfigError) as error:
             return Report(dataset="archives", venue=venue, error=str(error), reachable=False)
         return await _land("archives", desk, rules, files)
@@ -92,7 +91,7 @@ async def reconcile_venue(settings: Settings, venue: str, scope: Scope) -> Repor
 def archives(settings: Settings | None = None, scope: Scope = Scope()) -> list[Report]:  # noqa: B008  frozen
     """Fetch and land bulk files of every venue. Raises ConfigError for a file of this machine that nobody knows."""
     settings = settings or load()
-    check_files(settings, scope)
+    local.check(settings, scope)
     return at_all_venues(load_archives, settings, scope, "archives")
 
 
@@ -100,29 +99,6 @@ def archives(settings: Settings | None = None, scope: Scope = Scope()) -> list[R
 def reconcile(settings: Settings | None = None, scope: Scope = Scope()) -> list[Report]:  # noqa: B008  frozen
     """Hold the recorded trades of the last days against the venues' files, as these come out."""
     return at_all_venues(reconcile_venue, settings or load(), scope, "reconcile")
-
-
-def here(settings: Settings, venue: str, scope: Scope) -> list[ArchiveFile]:
-    """The files of this machine that the scope names and that are of this venue."""
-    told = [local.recognised(path, scope.chosen(settings), _listed(settings, scope), scope.archives)
-            for path in local.found(scope.files)]  # fmt: skip
-    return [file for file in told if file.venue == venue]
-
-
-def check_files(settings: Settings, scope: Scope) -> None:
-    """Raises ConfigError for a file that is not there, or of which nobody can tell what it is."""
-    for venue in scope.chosen(settings):
-        here(settings, venue, scope)
-
-
-def _listed(settings: Settings, scope: Scope) -> list[Rules]:
-    """The chosen instruments with the venues' spellings, which is all that names of files tell."""
-    listings = [one for venue in scope.chosen(settings) for one in scope.listings(settings, venue)]
-    return [
-        Rules(venue=one.venue, instrument=one.instrument, market=one.market, tick="1", lot="1",
-              symbol=venue_module(one.venue).symbol(one.base, one.quote, one.market))
-        for one in listings
-    ]  # fmt: skip
 
 
 async def _published(desk: Desk, scope: Scope, rules: Mapping[str, Rules]) -> list[ArchiveFile]:

@@ -13,7 +13,7 @@ from prefect import Task, flow
 from configs.load import load
 from configs.settings import Settings
 from pipelines.flows import artifacts
-from pipelines.flows.archives import check_files, load_archives
+from pipelines.flows.archives import load_archives
 from pipelines.flows.books import load_books
 from pipelines.flows.calendar import load_calendar
 from pipelines.flows.candles import load_candles
@@ -28,6 +28,7 @@ from pipelines.flows.structure import judge_structure
 from pipelines.flows.trades import load_trades
 from pipelines.progress import Report
 from pipelines.scope import Scope
+from pipelines.sources.archive import local
 from warehouse.errors import ConfigError
 
 LOADS: dict[str, Task[Any, Any]] = {
@@ -66,7 +67,7 @@ def backfill(
         raise ConfigError(f"unknown dataset {', '.join(unknown)}; known: {', '.join((*ALL, *ON_REQUEST))}, all")
     venues = scope.chosen(settings)
     scope.check(settings)
-    check_files(settings, scope)
+    local.check(settings, scope)
     reports = results([load_reference.submit(settings, venue, scope) for venue in venues])
     reachable = [report.venue for report in reports if report.reachable]
     futures = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import TypeVar, cast
 
 import aiohttp
 
+from pipelines.sources.archive.sums import bad_checksum, checksum, digest, no_checksum
 from pipelines.sources.base import ATTEMPTS, Blocked, Unreachable, patiently
 from warehouse.clock import SECOND
-from warehouse.errors import BadFile, ConfigError, RateLimited
+from warehouse.errors import ConfigError, RateLimited
 from warehouse.venues.archives import ArchiveFile
 
 T = TypeVar("T")
@@ -59,7 +59,8 @@ class Fetcher:
             told = checksum(sums, file.name)
             if told is None:
                 raise no_checksum(self._venue, self._url(file.checksum), file.name)
-        target = self._folder / f"{file.kind}-{file.instrument}-{file.name}"
+        series = "-".join(filter(None, (file.kind, file.instrument, file.timeframe.replace(":", "-"))))
+        target = self._folder / f"{series}-{file.name}"  # mark and index prices call their files alike
         if told is not None and target.exists() and await asyncio.to_thread(digest, target) == told:
             return target, told  # fetched by a run that did not come to landing it
         for last in (False, True):
@@ -137,31 +138,3 @@ class Fetcher:
         if reply.status not in (200, 206):
             raise Unreachable(self._venue, f"{url}: HTTP {reply.status}")
         return True
-
-
-def digest(path: Path) -> str:
-    """A file's SHA-256."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def checksum(text: str, name: str) -> str | None:
-    """The SHA-256 that a list of sums tells for a name: `{sum}  {name}`; None when it does not."""
-    for line in text.splitlines():
-        words = line.split()
-        if len(words) == 2 and words[1].lstrip("*").rpartition("/")[2] == name:
-            return words[0].lower()
-    return None
-
-
-def no_checksum(venue: str, where: str, name: str) -> BadFile:
-    """A list of sums does not tell the file's."""
-    return BadFile(venue, where, f"it tells no SHA-256 of {name}", "Fetch it again later, or see what the venue says.")
-
-
-def bad_checksum(venue: str, where: str, told: str, found: str) -> BadFile:
-    """A file is not the one its checksum is of."""
-    return BadFile(
-        venue, where, f"its SHA-256 is {found} and not {told}, as the checksum says",
-        "Fetch file and checksum again later; when they still disagree, the venue's own copy is damaged.",
-    )  # fmt: skip

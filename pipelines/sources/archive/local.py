@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import msgspec
 
-from pipelines.sources.archive.fetching import bad_checksum, checksum, digest, no_checksum
+from pipelines.sources.archive.sums import bad_checksum, checksum, digest, no_checksum
 from warehouse.errors import ConfigError
 from warehouse.instruments import Rules
 from warehouse.venues import archive
+from warehouse.venues import venue as venue_module
 from warehouse.venues.archives import ArchiveFile, ArchiveKind
+
+if TYPE_CHECKING:
+    from configs.settings import Settings
+    from pipelines.scope import Scope
 
 SUFFIXES = (".zip", ".csv", ".csv.gz")
 
@@ -56,6 +62,35 @@ def recognised(path: Path, venues: Sequence[str], rules: Sequence[Rules], kinds:
     raise ConfigError(
         f"{path}: may be {several}; put it in the venue's own folders (spot, futures/um), or name --symbol"
     )
+
+
+def named(settings: Settings, venue: str, scope: Scope) -> list[ArchiveFile]:
+    """The files of this machine that the scope names and that are of this venue. Raises ConfigError as above."""
+    venues, rules = scope.chosen(settings), _listed(settings, scope)
+    told = [recognised(path, venues, rules, scope.archives) for path in found(scope.files)]
+    return [file for file in told if file.venue == venue]
+
+
+def check(settings: Settings, scope: Scope) -> None:
+    """Raises ConfigError for a file of the scope that is not there, or of which nobody can tell what it is."""
+    for venue in scope.chosen(settings) if scope.files else ():
+        named(settings, venue, scope)
+
+
+def _listed(settings: Settings, scope: Scope) -> list[Rules]:
+    """The chosen instruments with the venues' spellings, which is all that names of files tell."""
+    listings = [one for name in scope.chosen(settings) for one in scope.listings(settings, name)]
+    return [
+        Rules(
+            venue=one.venue,
+            instrument=one.instrument,
+            symbol=venue_module(one.venue).symbol(one.base, one.quote, one.market),
+            market=one.market,
+            tick="1",
+            lot="1",
+        )
+        for one in listings
+    ]
 
 
 def path_of(file: ArchiveFile) -> Path | None:

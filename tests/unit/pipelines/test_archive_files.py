@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from pipelines.sources.archive import local
-from pipelines.sources.archive.fetching import checksum, digest
 from pipelines.sources.archive.reading import read, windows
+from pipelines.sources.archive.sums import checksum, digest
 from tests.kit.archives import (
     BINANCE_PERP,
     BINANCE_SPOT,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
@@ -11,19 +12,25 @@ from msgspec.structs import replace
 
 from pipelines.desk import open_lake
 from pipelines.flows.archives import NOT_YET, load_archives, reconcile_venue
+from pipelines.flows.candles import load_candles
+from pipelines.flows.funding import load_funding
+from pipelines.flows.open_interest import load_open_interest
+from pipelines.flows.price_candles import load_price_candles
 from pipelines.flows.reference import load_reference
 from pipelines.flows.repair import mend_venue
 from pipelines.flows.trades import load_trades
 from pipelines.scope import Scope
 from realtime.emulator.emulator import Options
 from realtime.emulator.market import Cold
+from tests.kit.archives import packed
 from tests.kit.installation import Bench, bench
 from warehouse.clock import DAY, HOUR, SystemClock
 from warehouse.frames import frame
 from warehouse.records import SequenceGap, Trade
 from warehouse.store import Lake
-from warehouse.tables import GAPS, TRADES, Coverage
+from warehouse.tables import GAPS, TRADES, Coverage, table
 from warehouse.venues import VENUES
+from warehouse.venues.archives import month_of
 
 TRADE = ["instrument", "ts_event", "trade_seq", "price", "size", "taker_side", "ticks", "lots", "kind", "rpi"]
 SLOW = [pytest.param(venue, marks=pytest.mark.slow) for venue in ("binance", "okx")]
@@ -200,3 +207,75 @@ async def test_recorded_trades_are_held_against_the_file_of_their_day(here: Benc
     assert sorted(gap.state for gap in gaps) == ["repaired"] * 2 + ["unrecoverable"] * 2
     again = await reconcile_venue.fn(here.settings, venue, Scope())
     assert (again.landed, again.rows) == (0, 0)  # each file is read once
+
+
+UNLIKE = ("ts_recv", "origin", "log_seq", "late", "mark_price", "ts_event")
+"""What differs from source to source; a bar's `ts_event` is not the same over REST either."""
+
+SERIES = {
+    "binance": ("candles", "price_candles", "funding", "open_interest"),
+    "okx": ("candles", "funding"),
+}
+LOADS = {
+    "candles": load_candles, "price_candles": load_price_candles, "funding": load_funding,
+    "open_interest": load_open_interest,
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("here", list(SERIES), indirect=True)
+async def test_series_come_out_of_files_as_rest_tells_them(here: Bench, tmp_path: Path) -> None:
+    (venue,) = here.emulator.source.venues
+    start, end = day(venue)
+    other = here.settings.model_copy(update={"home": tmp_path / "other"})
+    await load_reference.fn(other, venue, Scope())
+    for kind in SERIES[venue]:
+        asked = Scope(since=start, until=end, timeframes=("1h",) if kind == "price_candles" else ("1m",))
+        if kind == "funding":  # a file holds a month, in the time of the venue, and comes in the next one
+            last = month_of(_date(TODAY - 31 * DAY))
+            asked = Scope(since=last[0], until=last[1] - DAY)
+        assert (await LOADS[kind].fn(other, venue, asked)).error is None
+        report = await load_archives.fn(here.settings, venue, asked.model_copy(update={"archives": (kind,)}))
+        assert report.error is None
+        low, high = asked.since, asked.until
+        by_file, by_rest = (open_lake(one).read(kind, start=low, end=high) for one in (here.settings, other))
+        key = [name for name in table(kind).key if name in by_rest.columns]
+        values = [*key, *(name for name in by_rest.columns if name not in (*key, *UNLIKE))]
+        one, two = (rows.sort(key).select(values) for rows in (by_file, by_rest))
+        if kind == "funding":  # the first of a file knows no settlement before it, where the file does not say
+            one, two = one.drop("interval_us"), two.drop("interval_us")
+        assert two.height > (80 if kind == "funding" else 40)
+        assert one.equals(two)
+        before = open_lake(other).version(kind)
+        assert (await load_archives.fn(other, venue, asked.model_copy(update={"archives": (kind,)}))).error is None
+        assert open_lake(other).read("corrections").height == 0
+        if venue == "binance" and kind != "funding":
+            assert open_lake(other).version(kind) == before  # equal values change nothing
+
+
+def _date(at: int) -> date:
+    return datetime.fromtimestamp(at / 1e6, tz=UTC).date()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("here", ["bybit"], indirect=True)
+async def test_files_of_this_machine_land_by_the_command_and_a_bad_one_is_named(here: Bench, tmp_path: Path) -> None:
+    (start, end), folder = day("bybit"), tmp_path / "files"
+    rows = traded(here, "BTC-USDT", start, end)
+    when = _date(start).isoformat()
+    text = "id,timestamp,price,volume,side,rpi\n" + "".join(
+        f"{n},{row.ts_event // 1000},{row.price!r},{row.size:.6f},{row.taker_side},0\n" for n, row in enumerate(rows, 1)
+    )
+    packed(folder, f"BTCUSDT_{when}.csv.gz", text)
+    await here.run("backfill", "archives", "--file", str(folder))
+    lake = open_lake(here.settings)
+    assert lake.read("trades").height == len(rows)
+    packed(folder, f"BTCUSDT_{_date(start + DAY).isoformat()}.csv.gz", "a,b\n1,2\n")
+    process = await here.p9("backfill", "archives", "--file", str(folder))
+    assert await process.wait() == 1
+    packed(folder, "notes.csv", "")
+    assert await (await here.p9("backfill", "archives", "--file", str(folder))).wait() == 2
+    words = (here.settings.home / "backfill.log").read_text()
+    assert "its header 'a,b' is unknown for trades" in words
+    assert "its name is none" in words
+    assert open_lake(here.settings).read("trades").height == len(rows)
