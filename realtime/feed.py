@@ -150,8 +150,8 @@ class Feed:
         backoff = Backoff()
         while not self._retired:
             try:
-                await self._budget.admit(CONNECTS[self._budget.venue], 1)
-                self._socket = await asyncio.wait_for(self._open(), OPEN_S)
+                async with self._budget.spend(CONNECTS[self._budget.venue], 1):
+                    self._socket = await asyncio.wait_for(self._open(), OPEN_S)
             except (OSError, TimeoutError, aiohttp.ClientError, ConfigError, RateLimited) as error:
                 self.why = explain(error)
                 log.warning("connect_failed", connection=self.name, url=self.url, why=self.why)
@@ -219,14 +219,14 @@ class Rest:
         if self._http is None:
             self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REST_S))
         async with self._slots:
+            limit, cost = CHARGES[self._budget.venue](fetch)
+            url = self._bases(fetch.base) + fetch.path
             try:
-                limit, cost = CHARGES[self._budget.venue](fetch)
-                await self._budget.admit(limit, cost)
-                async with self._http.get(self._bases(fetch.base) + fetch.path, params=fetch.query) as reply:
+                async with self._budget.spend(limit, cost), self._http.get(url, params=fetch.query) as reply:
                     body = await reply.read()
-                    if (wait := told_to_wait(reply.status, body, reply.headers, self._clock.now())) is not None:
-                        await self._budget.pause(limit, wait)
-                    return reply.status, body, dict(reply.headers)
+                if (wait := told_to_wait(reply.status, body, reply.headers, self._clock.now())) is not None:
+                    await self._budget.pause(limit, wait)
+                return reply.status, body, dict(reply.headers)
             except RateLimited as error:
                 return 0, str(error).encode(), {}
             except (aiohttp.ClientError, TimeoutError, OSError) as error:

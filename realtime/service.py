@@ -71,7 +71,7 @@ class Worker:
         self.options = options
         self.clock = clock
         self.sink = RedisSink(options.bus_url, realm=options.realm, clock=clock)
-        self.budget = SharedBudget(OwnBudget(options.venue, WORKER_ALONE), options.bus_url, reserve=0.0)
+        self.budget = SharedBudget(OwnBudget(options.venue, WORKER_ALONE), options.bus_url, worker=True)
         self.rest = Rest(options.endpoints.__getitem__, self.accept, clock, self.budget)
         self.connections = Connections(self.accept, self.rest, self.budget, options.transport, self._failed)
         self.pulse = Pulse(self._venue_time, self.accept, clock, options.ntp)

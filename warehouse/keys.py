@@ -39,6 +39,11 @@ def bucket(venue: str, limit: str) -> str:
     return f"p9:budget:{{{venue}}}:{limit}"
 
 
+def asked(venue: str, limit: str) -> str:
+    """The requests of one limit that are under way or were lately answered."""
+    return f"p9:asked:{{{venue}}}:{limit}"
+
+
 def gate(venue: str, name: str) -> str:
     """Until when the venue wants nobody of this address to ask (Redis's own clock, microseconds)."""
     return f"p9:gate:{{{venue}}}:{name}"

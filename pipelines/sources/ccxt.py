@@ -112,10 +112,10 @@ class CcxtSource:
         import ccxt.async_support as ccxt
 
         limit, cost = CHARGES[self._venue](fetch)
-        await self._budget.admit(limit, cost)
         _reply.set(None)
         try:
-            parsed: object = await getattr(self._exchange, fetch.ccxt)(dict(fetch.query))
+            async with self._budget.spend(limit, cost):
+                parsed: object = await getattr(self._exchange, fetch.ccxt)(dict(fetch.query))
         except ccxt.BaseError as error:
             failure = explain(self._venue, error, _reply.get())
             if isinstance(failure, RateLimited):

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from threading import Lock
 from typing import NamedTuple, Protocol
 
@@ -44,8 +45,11 @@ class Budget(Protocol):
 
     @property
     def venue(self) -> str: ...
-    async def admit(self, limit: Limit, cost: int) -> None:
-        """Return when `cost` units of `limit` are ours. Raises RateLimited for a wait beyond `PATIENCE`."""
+    def spend(self, limit: Limit, cost: int) -> AbstractAsyncContextManager[None]:
+        """Around one request: enter when `cost` units of `limit` are ours, leave when the reply is there.
+
+        Raises RateLimited for a wait beyond `PATIENCE`.
+        """
         ...
 
     async def pause(self, limit: Limit, us: Micros) -> None:
@@ -116,6 +120,12 @@ class OwnBudget:
             if self._emptied is not None and now - self._emptied < limit.per_us:
                 found.empty(now)
         return found
+
+    @asynccontextmanager
+    async def spend(self, limit: Limit, cost: int) -> AsyncIterator[None]:
+        """Enter when `cost` units of `limit` are ours."""
+        await self.admit(limit, cost)
+        yield
 
     async def admit(self, limit: Limit, cost: int) -> None:
         """Return when `cost` units of `limit` are ours. Raises RateLimited for a wait beyond `PATIENCE`."""

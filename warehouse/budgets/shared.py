@@ -1,13 +1,17 @@
-"""The budget in the bus: one token bucket per venue and limit for all processes of this address.
+"""The budget in the bus, for all processes of this address: a token bucket for each limit over a minute or more, the
+requests themselves for each limit over seconds.
 
-Flows leave the bottom 30 % of a bucket to the worker. Times are the bus's own, so machines may differ.
+Such a request counts from its admission until the limit's time after its reply: whenever in between it reached the
+venue, however long it was held up, no window holds more. Times are the bus's own, so machines may differ.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
 from typing import NamedTuple, cast
+from uuid import uuid4
 
 import redis.asyncio
 import structlog
@@ -21,13 +25,16 @@ from warehouse.errors import RateLimited
 
 log = structlog.get_logger()
 
-SHARE_LONG, SHARE_SHORT = 0.9, 0.7
-"""Of a venue's limit, for all our processes together. What is admitted evenly may arrive in a bunch, by as much as the
-slower requests are under way for longer: more of a window of two seconds than of one of a minute.
+SHARE_LONG, RESERVED_LONG = 0.9, 0.3
+"""Of a limit over a minute or more: what all our processes take of it together, and how much of a full bucket flows
+leave to the worker.
 """
 
-RESERVED = 0.3
-"""Of the common bucket, what flows leave to the worker."""
+SHARE_SHORT, RESERVED_SHORT = 0.95, 0.15
+"""Of a limit over seconds: what all our processes take of it together, and what of that flows leave to the worker."""
+
+UNDER_WAY: Micros = 30 * SECOND
+"""A request of which nobody says that it is over counts so long: its process has died."""
 
 AWAY_S = 5.0
 """Seconds before a bus that was out of reach is tried again."""
@@ -60,6 +67,29 @@ A bucket is born when its key is made. It takes down what the asker has spent wi
 an asker who knows another bucket or none, all that was lately spent.
 """
 
+SLOT = """
+local time = redis.call('TIME')
+local now, per_us = time[1] * 1000000 + time[2], tonumber(ARGV[2])
+local gate = math.max(0, tonumber(redis.call('GET', KEYS[2]) or 0) - now)
+if gate > 0 then return {math.ceil(gate), '', math.ceil(gate)} end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%d', now - per_us))
+if redis.call('ZCARD', KEYS[1]) < tonumber(ARGV[1]) then
+  redis.call('ZADD', KEYS[1], string.format('%d', now + tonumber(ARGV[4])), ARGV[3])
+  redis.call('PEXPIRE', KEYS[1], math.ceil((per_us + ARGV[4]) / 1000))
+  return {0, '', 0}
+end
+local first = tonumber(redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2])
+return {first > now and 50000 or math.ceil(first + per_us - now) + 1000, '', 0}
+"""
+"""Admits request `ARGV[3]` unless `ARGV[1]` others are under way or were over less than the window ago."""
+
+OVER = """
+local time = redis.call('TIME')
+redis.call('ZADD', KEYS[1], 'XX', string.format('%d', time[1] * 1000000 + time[2]), ARGV[1])
+return {0, '', 0}
+"""
+"""The reply to request `ARGV[1]` is there."""
+
 PAUSE = """
 local time = redis.call('TIME')
 local till = time[1] * 1000000 + time[2] + tonumber(ARGV[1])
@@ -87,55 +117,86 @@ class Reply(NamedTuple):
 class SharedBudget:
     """The buckets in the bus, common to all processes of this address; while it is away, those of this process.
 
-    `reserve` is the part of the common bucket that is left to others.
+    A `worker` may take what flows leave to it.
     """
 
-    def __init__(self, own: OwnBudget, bus_url: str, reserve: float = RESERVED, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(self, own: OwnBudget, bus_url: str, worker: bool = False, sleep: Sleep = asyncio.sleep) -> None:
         self.venue = own.venue
         self._own = own
-        self._reserve = reserve
+        self._worker = worker
         self._sleep = sleep
         self._bus = redis.asyncio.Redis.from_url(bus_url, socket_connect_timeout=1, socket_timeout=2)
         self._away_since: float | None = None
 
-    async def admit(self, limit: Limit, cost: int) -> None:
-        """Return when `cost` units of `limit` are ours. Raises RateLimited for a wait beyond `PATIENCE`."""
-        share = SHARE_LONG if limit.per_us >= LONG else SHARE_SHORT
-        size, per_us = size_and_rate(limit, share)
-        stale = limit.per_us * (1 - share) / 2
-        floor = min(size * self._reserve, size - cost)
-        lasts = limit.per_us // 1000 + 600_000
+    @asynccontextmanager
+    async def spend(self, limit: Limit, cost: int) -> AsyncIterator[None]:
+        """Enter when `cost` units of `limit` are ours, leave when the reply is there.
+
+        Raises RateLimited for a wait beyond `PATIENCE`.
+        """
+        if limit.per_us >= LONG:
+            await self._tokens(limit, cost)
+            yield
+            return
+        request = await self._slot(limit)
+        try:
+            yield
+        finally:
+            if request is not None:
+                await self._call(OVER, keys.asked(self.venue, limit.name), limit, request)
+
+    async def _tokens(self, limit: Limit, cost: int) -> None:
+        """Take tokens of the bucket."""
+        size, per_us = size_and_rate(limit, SHARE_LONG)
+        floor = 0.0 if self._worker else min(size * RESERVED_LONG, size - cost)
+        key, lasts = keys.bucket(self.venue, limit.name), limit.per_us // 1000 + 600_000
         while True:
-            asked = monotonic()
-            reply = await self._call(TAKE, limit, size, f"{per_us:.12f}", cost, floor, lasts, *self._own.owed(limit))
+            known = self._own.owed(limit)
+            reply = await self._call(TAKE, key, limit, size, f"{per_us:.12f}", cost, floor, lasts, *known)
             if reply is None:
                 return await self._own.admit(limit, cost)
             self._own.settle(limit, reply.born)
             if reply.wait <= 0:
-                self._own.note(limit, cost, reply.born)
-                if (monotonic() - asked) * SECOND < stale:
-                    return None
-                continue  # this process was held up so long that others have been admitted meanwhile: leave it unused
-            if reply.told > PATIENCE:
-                raise RateLimited(self.venue, reply.told)
-            await self._sleep(reply.wait / SECOND)
+                return self._own.note(limit, cost, reply.born)
+            await self._patiently(reply)
+
+    async def _slot(self, limit: Limit) -> str | None:
+        """Take a place among the requests of a window: its name; None without the bus."""
+        share = limit.amount * SHARE_SHORT * (1 if self._worker else 1 - RESERVED_SHORT)
+        key, request, most = keys.asked(self.venue, limit.name), uuid4().hex, max(1, int(share))
+        while True:
+            if self._own.owed(limit)[2]:
+                await self._sleep(limit.per_us / SECOND)  # so that what was spent while the bus was away is over
+                continue
+            reply = await self._call(SLOT, key, limit, most, limit.per_us, request, UNDER_WAY)
+            if reply is None:
+                await self._own.admit(limit, 1)
+                return None
+            if reply.wait <= 0:
+                return request
+            await self._patiently(reply)
+
+    async def _patiently(self, reply: Reply) -> None:
+        if reply.told > PATIENCE:
+            raise RateLimited(self.venue, reply.told)
+        await self._sleep(reply.wait / SECOND)
 
     async def pause(self, limit: Limit, us: Micros) -> None:
         """Nobody at this address asks for `us` microseconds."""
         await self._own.pause(limit, us)
-        await self._call(PAUSE, limit, us)
+        await self._call(PAUSE, keys.bucket(self.venue, limit.name), limit, us)
 
     async def close(self) -> None:
         """Give the connection back."""
         await self._bus.aclose()
 
-    async def _call(self, script: str, limit: Limit, *args: float | str) -> Reply | None:
+    async def _call(self, script: str, key: str, limit: Limit, *args: float | str) -> Reply | None:
         """The script's answer; None while the bus is out of reach."""
         if self._away_since is not None and monotonic() - self._away_since < AWAY_S:
             return None
-        names = keys.bucket(self.venue, limit.name), keys.gate(self.venue, limit.gate)
         try:
-            reply = self._bus.eval(script, 2, *names, *[str(arg) for arg in args])
+            gate = keys.gate(self.venue, limit.gate)
+            reply = self._bus.eval(script, 2, key, gate, *[str(arg) for arg in args])
             wait, born, told = await cast("Awaitable[tuple[int, bytes, int]]", reply)
         except (RedisError, OSError) as error:
             if self._away_since is None:

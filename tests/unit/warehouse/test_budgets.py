@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from random import Random
 
 import msgspec
 import pytest
@@ -16,7 +18,7 @@ from warehouse.budgets import shared
 from warehouse.budgets.limits import CHARGES, Limit, told_to_wait
 from warehouse.budgets.own import PATIENCE, Bucket, Budget, OwnBudget
 from warehouse.budgets.shared import SharedBudget
-from warehouse.clock import HOUR, MINUTE, SECOND, ManualClock, Micros
+from warehouse.clock import HOUR, MINUTE, SECOND, ManualClock, Micros, monotonic
 from warehouse.errors import RateLimited
 from warehouse.venues.base import Fetch
 from warehouse.venues.okx.emulate import LIMITS, WINDOW
@@ -124,19 +126,25 @@ async def spend(budget: Budget, limit: Limit, cost: int) -> int:
     admitted = 0
     try:
         while True:
-            await budget.admit(limit, cost)
+            await once(budget, limit, cost)
             admitted += cost
     except Full:
         return admitted
 
 
+async def once(budget: Budget, limit: Limit, cost: int = 1) -> None:
+    """A request that is answered at once."""
+    async with budget.spend(limit, cost):
+        pass
+
+
 async def test_processes_share_the_bucket_in_the_bus_and_leave_the_worker_its_part(bus: Bus) -> None:
     limit, waited = Limit("shared", 1000, MINUTE), list[float]()
     budgets = [SharedBudget(OwnBudget("okx"), bus.url, sleep=refusing(waited)) for _ in range(2)]
-    worker = SharedBudget(OwnBudget("okx", 0.3), bus.url, 0.0, refusing([]))
+    worker = SharedBudget(OwnBudget("okx", 0.3), bus.url, True, refusing([]))
     for _ in range(10):
         for budget in budgets:
-            await budget.admit(limit, 10)
+            await once(budget, limit, 10)
     assert 100 <= await spend(budgets[0], limit, 10) <= 130  # of a bucket of 450, 30 % is reserved
     assert await spend(budgets[1], limit, 10) <= 10
     assert 0 < waited[0] < 2
@@ -150,12 +158,13 @@ async def test_a_pause_in_the_bus_reaches_every_limit_of_the_gate_in_other_proce
     one, other = (SharedBudget(OwnBudget("okx"), bus.url, sleep=refusing(waited)) for _ in range(2))
     await one.pause(SLOW, 7 * SECOND)
     with pytest.raises(Full):
-        await other.admit(FAST, 1)
+        await once(other, FAST)
     assert 6.5 < waited[0] <= 7.0
-    await other.admit(msgspec.structs.replace(FAST, gate="elsewhere"), 1)
+    await once(other, msgspec.structs.replace(FAST, gate="elsewhere"))
     await one.pause(SLOW, PATIENCE + MINUTE)
-    with pytest.raises(RateLimited):
-        await other.admit(FAST, 1)
+    for limit in (FAST, SLOW):
+        with pytest.raises(RateLimited):
+            await once(other, limit)
     await one.close()
     await other.close()
 
@@ -180,7 +189,40 @@ async def test_without_the_bus_the_process_goes_on_with_its_own_share_and_tells_
     assert left is not None
     assert float(left) == pytest.approx(450 - 390 - 10, abs=60)
     clock.advance(MINUTE)
-    other = SharedBudget(OwnBudget("okx", 0.6, clock.now), bus.url, 0.0, refusing([]))
+    other = SharedBudget(OwnBudget("okx", 0.6, clock.now), bus.url, True, refusing([]))
     assert await spend(other, limit, 10) <= 120
     await budget.close()
     await other.close()
+
+
+async def test_no_window_of_seconds_holds_more_than_the_limit_however_long_requests_are_held_up(bus: Bus) -> None:
+    limit, arrived, chance = Limit("short", 10, 300_000), list[float](), Random(4)
+    machines = [SharedBudget(OwnBudget("okx"), bus.url) for _ in range(2)]
+
+    async def request(budget: SharedBudget) -> None:
+        async with budget.spend(limit, 1):
+            await asyncio.sleep(chance.uniform(0.0, 0.25))
+            arrived.append(monotonic())
+            await asyncio.sleep(chance.uniform(0.0, 0.05))
+
+    await asyncio.gather(*(request(budget) for _ in range(16) for budget in machines))
+    assert len(arrived) == 32
+    assert all(sum(at <= other < at + 0.3 for other in arrived) <= 10 for at in arrived)
+    for budget in machines:
+        await budget.close()
+
+
+async def test_who_dies_while_asking_holds_his_place_only_for_a_while(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = Limit("dying", 1, 50_000)
+    monkeypatch.setattr(shared, "UNDER_WAY", 200_000)
+    dying, living = (SharedBudget(OwnBudget("okx"), bus.url) for _ in range(2))
+    asking = dying.spend(limit, 1)
+    await asking.__aenter__()
+    began = monotonic()
+    await once(living, limit)
+    assert 0.2 <= monotonic() - began < 2
+    await asking.__aexit__(None, None, None)
+    await dying.close()
+    await living.close()
