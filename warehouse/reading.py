@@ -58,6 +58,7 @@ def connect(
     at = None if as_of is None else micros(as_of)
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET parquet_metadata_cache = true")  # files never change, so their footers are read once
     objects = None if lake.local else Objects(lake.root, lake.storage_options)
     if objects is not None:
         connection.register_filesystem(objects)

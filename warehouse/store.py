@@ -22,7 +22,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from warehouse.clock import Micros
 from warehouse.errors import ConfigError, LakeError
 from warehouse.frames import checked, frame, instant, merged, records
-from warehouse.layout import create, write
+from warehouse.layout import create, encoding, write
 from warehouse.lease import flocked, leased
 from warehouse.ranges import condition, select
 from warehouse.realm import mark
@@ -329,7 +329,8 @@ class Lake:
         """Compact small files, write a checkpoint and drop expired log and data files."""
         if not self.exists(name):
             return
-        self._retry(name, lambda held: held.optimize.compact(target_size=128 << 20))
+        properties = encoding(table(name))
+        self._retry(name, lambda held: held.optimize.compact(target_size=128 << 20, writer_properties=properties))
         held = self.handle(name)
         held.create_checkpoint()
         held.cleanup_metadata()
