@@ -135,15 +135,18 @@ class Mender:
         if not self._others:
             return fetched
         first = fetched or Fetched(part=_part(hole), started_at=self._clock.now(), error=self.stopped)
-        so_far = first
+        so_far, tried = first, list[Fetched]()
         for other in self._others:
             if _closes(hole, near, so_far):
                 break
             more = await other.ask(hole, first)
             if more is not None:
-                await asyncio.to_thread(self._lander.tell, so_far, 0, self._clock.now())
+                tried.append(more)
                 so_far = joined(so_far, more)
-        return first if first.answer is None and not _closes(hole, near, so_far) else so_far
+        final = first if first.answer is None and not _closes(hole, near, so_far) else so_far
+        for attempt in tried if final is first else [first, *tried[:-1]]:  # whoever lands the answer tells of the last
+            await asyncio.to_thread(self._lander.tell, attempt, 0, self._clock.now())
+        return final
 
     async def _ask(self, hole: Hole) -> Fetched:
         """The venue's answer about a hole, or why there is none."""

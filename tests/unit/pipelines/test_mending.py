@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from pipelines.holes import Hole
-from pipelines.load import Lander
+from pipelines.load import Fetched, Lander
 from pipelines.mending import PAST_BOOK, Mended, Mender
 from pipelines.searching import Search
 from pipelines.sources.base import Unreachable
@@ -17,10 +17,10 @@ from warehouse.clock import HOUR, SECOND, ManualClock
 from warehouse.errors import Rejected
 from warehouse.frames import frame
 from warehouse.reading import audits, connect
-from warehouse.records import Candle, SequenceGap
+from warehouse.records import Candle, SequenceGap, Trade
 from warehouse.store import Lake
 from warehouse.tables import GAPS
-from warehouse.venues.base import Fetch
+from warehouse.venues.base import Answer, Fetch
 
 NOW = T0 + 5 * HOUR
 EMPTY = T0 + 3 * MINUTE
@@ -172,3 +172,47 @@ def test_the_worst_of_its_rows_tells_how_a_hole_stands() -> None:
     rows = [lost("trades", state=state) for state in ("repaired", "legitimate", "unrecoverable")]
     assert Mended(hole=hole, gaps=rows).state == "unrecoverable"
     assert Mended(hole=hole, gaps=rows[:2]).state == "legitimate"
+
+
+class Beside:
+    """Another source of a hole's rows that remembers being asked."""
+
+    def __init__(self, name: str, asked: list[str], rows: list[Trade], whole: bool = True) -> None:
+        self._name, self._asked, self._rows, self._whole = name, asked, rows, whole
+
+    async def ask(self, hole: Hole, first: Fetched) -> Fetched | None:
+        self._asked.append(self._name)
+        if not self._whole:
+            return msgspec.structs.replace(first, answer=None, error=f"{self._name} has nothing")
+        answer = Answer(records=list(self._rows), complete_from=hole.start, complete_to=hole.end)
+        return msgspec.structs.replace(first, error=None, answer=answer)
+
+    def expects(self, hole: Hole) -> str | None:
+        return None if self._whole else f"{self._name} may have it tomorrow"
+
+
+@pytest.mark.parametrize("answered", [0, 1, 2])
+async def test_sources_are_asked_in_turn_until_one_has_the_rows_and_each_attempt_is_told(
+    tmp_path: Path, answered: int
+) -> None:
+    lake = lake_at(tmp_path)
+    left_behind(lake, lost("trades", state="unrecoverable"))
+
+    def refused(_: Fetch) -> object:
+        raise Rejected("okx", "50000", "no more")
+
+    asked: list[str] = []
+    rows = [trade(2, T0 + SECOND), trade(3, T0 + 2 * SECOND)]
+    names = ("archive", "second host")
+    others = [Beside(name, asked, rows, place == answered) for place, name in enumerate(names)]
+    made = Mender(lake, Lander(lake, "run"), Scripted("okx", refused), {"BTC-USDT": RULES}, ManualClock(NOW), others)
+    (one,) = await made.mend(search(lake).all())
+    assert asked == ["archive", "second host"][: answered + 1]
+    assert lake.read("outcomes")["error"].null_count() == (answered < 2)
+    assert lake.read("outcomes").height == [2, 3, 3][answered]
+    if answered < 2:
+        assert (one.state, one.rows) == ("repaired", 2)
+        assert lake.read("trades")["trade_id"].to_list() == ["2", "3"]
+    else:
+        assert (one.state, one.rows) == ("open", 0)
+        assert "archive may have it tomorrow" in str(one.gaps[0].reason)
