@@ -24,7 +24,7 @@ from pipelines.sources.archive.spool import Spool
 from pipelines.sources.base import Blocked, Source, Unreachable, follow
 from pipelines.sources.ccxt import CcxtSource
 from pipelines.walks import walk
-from warehouse.clock import Clock, Micros
+from warehouse.clock import DAY, Clock, Micros
 from warehouse.errors import ConfigError, RateLimited, Rejected, VenueError
 from warehouse.frames import frame, records
 from warehouse.instruments import Rules
@@ -97,6 +97,7 @@ class Archives:
         self._lake, self._source, self._rules, self._clock = lake, source, rules, clock
         self._haul, self._opened = haul, opened
         self._spools: OrderedDict[str, tuple[ExitStack, Spool]] = OrderedDict()
+        self._listed: dict[tuple[object, ...], list[ArchiveFile]] = {}
         self._absent: dict[str, VenueError] = {}
         self._awaited: dict[Hole, str] = {}
         self._gone = False
@@ -104,12 +105,11 @@ class Archives:
     async def ask(self, hole: Hole, first: Fetched) -> Fetched | None:
         """A hole's rows from the files that hold its time."""
         kind = cast("ArchiveKind", hole.stream)
-        module, began = archive(hole.venue), self._clock.now()
-        if kind not in module.KINDS or self._gone:
+        began = self._clock.now()
+        if kind not in archive(hole.venue).KINDS or self._gone:
             return None
         try:
-            rules = self._rules[hole.instrument]
-            files = await follow(module.files(rules, kind, hole.timeframe, hole.start, hole.end), self._source)
+            files = [one for one in await self._files(hole, kind) if one.start < hole.end and one.end > hole.start]
             if not files:
                 return None
             found = [row for file in files for row in await self._of(hole, file)]
@@ -125,6 +125,15 @@ class Archives:
         else:
             answer = Answer(records=found, complete_from=hole.start, complete_to=hole.end)
         return Fetched(part=first.part, started_at=began, answer=answer)
+
+    async def _files(self, hole: Hole, kind: ArchiveKind) -> list[ArchiveFile]:
+        """The files of a hole's days; some venues must be asked for them, once."""
+        start, end = hole.start - hole.start % DAY, hole.end - hole.end % -DAY
+        key = (kind, hole.instrument, hole.timeframe, start, end)
+        if key not in self._listed:
+            asking = archive(hole.venue).files(self._rules[hole.instrument], kind, hole.timeframe, start, end)
+            self._listed[key] = await follow(asking, self._source)
+        return self._listed[key]
 
     async def _of(self, hole: Hole, file: ArchiveFile) -> list[Record]:
         """A file's rows of a hole. Raises VenueError or ConfigError when the file cannot be had or read."""
