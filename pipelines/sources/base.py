@@ -12,7 +12,7 @@ from collections.abc import Generator
 from typing import Protocol, TypeVar
 
 from warehouse.clock import SECOND, Micros
-from warehouse.errors import RateLimited, VenueError
+from warehouse.errors import RateLimited, Rejected, VenueError
 from warehouse.venues.base import Fetch
 
 T = TypeVar("T")
@@ -54,11 +54,16 @@ class Source(Protocol):
 
 
 async def follow(walk: Generator[Fetch, object, T], source: Source) -> T:
-    """Run a walk to its end against a source and return what it returns."""
+    """Run a walk to its end against a source and return what it returns. A walk may know what to do about a refusal."""
     try:
         fetch = next(walk)
         while True:
-            fetch = walk.send(await source.ask(fetch))
+            try:
+                answer = await source.ask(fetch)
+            except Rejected as refusal:
+                fetch = walk.throw(refusal)
+            else:
+                fetch = walk.send(answer)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]  # the generator's declared return type
     finally:

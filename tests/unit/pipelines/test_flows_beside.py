@@ -102,3 +102,18 @@ def test_a_reading_that_lands_behind_a_later_one_of_the_same_state_is_no_news() 
     assert changes([fund(HOUR + SECOND, 2.0)], [fund(HOUR, 2.0)], what) == []
     assert changes([fund(HOUR + SECOND, 2.0)], [fund(HOUR, 3.0)], what) == [fund(HOUR, 3.0)]
     assert changes([fund(2 * HOUR, 2.0)], [fund(HOUR, 2.0)], what) == [fund(HOUR, 2.0)]
+
+
+@pytest.mark.parametrize("here", ["binance"], indirect=True)
+async def test_a_spot_symbol_that_is_not_listed_is_told_and_the_others_have_their_rules(
+    here: tuple[str, Bench],
+) -> None:
+    settings = here[1].settings.model_copy(update={"instruments": ["BTC-USDT", "GONE-USDT", "ETH-USDT"]})
+    report = await load_reference.fn(settings, "binance", Scope())
+    assert (report.error, sorted(open_lake(settings).read("instruments")["instrument"])) == (
+        None, ["BTC-USDT", "ETH-USDT"],
+    )  # fmt: skip
+    assert list(report.notes) == ["binance does not list GONE-USDT"]
+    report = await load_calendar.fn(settings, "binance", Scope())
+    assert report.error is None
+    assert {"BTC-USDT", "ETH-USDT"} <= set(open_lake(settings).read("calendar")["instrument"])

@@ -15,6 +15,7 @@ from warehouse.records import Candle, InstrumentStatus, Record
 from warehouse.venues.base import Answer, MarkKind, Walk
 from warehouse.venues.binance import decode, decode_feeds, requests, wire, wire_feeds
 from warehouse.venues.binance.bars import bars
+from warehouse.venues.binance.listed import listed
 
 INTEREST_REACH = 30 * DAY
 """How far back `openInterestHist` answers."""
@@ -87,11 +88,13 @@ def statuses(instruments: Sequence[str], now: Micros) -> Walk:
         asked = {f"{x.base}{x.quote}": x.instrument for x in listings if x.market == market}
         if not asked:
             continue
-        fetch = requests.spot_states(list(asked)) if market == "spot" else requests.perp_states()
-        page = decode.page((yield fetch), wire.ExchangeInfo)
-        at = page.serverTime * 1000 or now
+        if market == "spot":
+            pages = yield from listed(requests.spot_states, list(asked))
+        else:
+            pages = [decode.page((yield requests.perp_states()), wire.ExchangeInfo)]
         records += [
-            decode_feeds.status_of(info, asked[info.symbol], at, now)
+            decode_feeds.status_of(info, asked[info.symbol], page.serverTime * 1000 or now, now)
+            for page in pages
             for info in page.symbols
             if info.symbol in asked and info.contractType in (None, "PERPETUAL")
         ]

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from functools import partial
 
-import msgspec
-
 from warehouse.clock import DAY, HOUR, MINUTE, SECOND, Micros
 from warehouse.errors import HEAD, DecodeError
 from warehouse.instruments import Listing, Market, Rules
@@ -19,6 +17,7 @@ from warehouse.venues.binance import decode, requests, wire
 from warehouse.venues.binance.bars import bars
 from warehouse.venues.binance.decode_feeds import NEVER
 from warehouse.venues.binance.derivatives import book, calendar, insurance, mark_candles, open_interest, statuses
+from warehouse.venues.binance.listed import listed
 
 __all__ = [
     "book", "calendar", "candles", "funding", "instruments", "insurance", "mark_candles", "open_interest",
@@ -42,13 +41,14 @@ def instruments(instruments: Sequence[str], now: Micros) -> Generator[Fetch, obj
         if not asked:
             continue
         if market == "spot":
-            symbols = msgspec.json.encode(list(asked)).decode()
-            page = yield requests.request("spot", "exchangeInfo", "instruments", {"symbols": symbols})
+            pages = yield from listed(requests.spot_rules, list(asked))
         else:
-            page = yield requests.request("perp", "exchangeInfo", "instruments", {})
+            question = requests.request("perp", "exchangeInfo", "instruments", {})
+            pages = [decode.page((yield question), wire.ExchangeInfo)]
         found += [
             _rules(info, asked[info.symbol], market, now)
-            for info in decode.page(page, wire.ExchangeInfo).symbols
+            for page in pages
+            for info in page.symbols
             if info.symbol in asked and info.contractType in (None, "PERPETUAL")
         ]
     return found

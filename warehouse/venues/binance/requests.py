@@ -150,6 +150,12 @@ def perp_states() -> Fetch:
     return request("perp", "exchangeInfo", "status", {}, tag="exchangeInfo/perp")
 
 
+def spot_rules(symbols: Sequence[str]) -> Fetch:
+    """The rules of these symbols of spot; refused as `spot_states` is."""
+    query = {"symbols": msgspec.json.encode(symbols).decode()}
+    return request("spot", "exchangeInfo", "instruments", query)
+
+
 def spot_states(symbols: Sequence[str]) -> Fetch:
     """These symbols of spot; one that is not listed makes the venue refuse the whole question."""
     query = {"symbols": msgspec.json.encode(symbols).decode()}
