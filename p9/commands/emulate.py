@@ -108,6 +108,7 @@ def emulate(
         patience_us=round(patience * 1e6),
         truth=truth,
         fault_log=fault_log,
+        blocks=True,
     )
     try:
         if faults is not None:

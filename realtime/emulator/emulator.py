@@ -46,9 +46,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     `history` are folders of recorded candles and funding rates for tapes. `folder` keeps a seeded market over restarts;
     None: it lives once. `rate` is book events a second and instrument, `lookback_us` how far before its start a seeded
     market serves trades. A tape's clock begins `preroll_us` before the tape, and its frames flow when all its streams
-    are subscribed, at the latest `patience_us` after the tape's first frame. `truth` is a file for every live trade of
-    a seeded market. `faults` is what goes wrong (an empty plan: what `Emulator.inject` makes), `fault_log` a file for
-    what did.
+    are subscribed, at the latest `patience_us` after the tape's first frame. `blocks`: a seeded market has block trades
+    too. `truth` is a file for every other live trade of it. `faults` is what goes wrong (an empty plan: what
+    `Emulator.inject` makes), `fault_log` a file for what did.
     """
 
     seed: int = 1
@@ -64,6 +64,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     faults: Plan | None = None
     fault_log: Path | None = None
     clock_offset_us: Micros | None = None
+    blocks: bool = False
 
 
 class Emulator:
@@ -109,6 +110,7 @@ class Emulator:
             self._truth,
             changes(self._faults, market.begun or market.t0, names),
             {venue: skew(self._faults, venue) for venue in options.venues},
+            options.blocks,
         )
 
     def _plan(self, venues: Sequence[str], instruments: Sequence[str], tape: bool = False) -> None:

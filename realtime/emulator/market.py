@@ -14,6 +14,7 @@ from heapq import merge
 import msgspec
 
 from realtime.emulator.bars import Bar, Bars, merged, minute_of, start_of
+from realtime.emulator.blocks import NONE, Blocks
 from realtime.emulator.changes import Change
 from realtime.emulator.derivatives import Derivatives
 from realtime.emulator.flow import MARKET, NEVER, Flow
@@ -76,8 +77,14 @@ class Market:
         self._changes: list[Change] = []
         self._finer = 1
         self.ended = self.removed = False
+        self.blocks: Blocks | None = None
         self._day: tuple[int, Bar] | None = None
         self._long: dict[tuple[int, int], Bar] = {}
+
+    def trade_blocks(self) -> None:
+        """From now on there are block trades too, where the venue tells of them."""
+        if (self.rules.venue, self.rules.market) not in NONE:
+            self.blocks = Blocks(self._bars.key, self.rules, self._bars.trade_lots)
 
     @property
     def due(self) -> float:
@@ -143,7 +150,7 @@ class Market:
         self.flow.refine(factor, self.rules)
 
     def _statements(self, at: Micros) -> Iterable[Record]:
-        """Mark price and ticker each second, open interest each three, funding each thirty.
+        """Mark price and ticker each second, open interest each three, funding each thirty; a block now and then.
 
         The ticker waits until history is made.
         """
@@ -153,6 +160,8 @@ class Market:
                 yield self.derivatives.open_interest_at(at)
             if at % FUNDING_TOLD_EVERY == 0:
                 yield self.derivatives.funding_now(at)
+        if self.blocks is not None and (block := self.blocks.told(at, self.flow.book.top()[0])) is not None:
+            yield block
         if self.ready:
             yield self.ticker()
 

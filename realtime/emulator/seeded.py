@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path as File
+from typing import TypeGuard
 
 import msgspec
 import structlog
@@ -78,7 +79,10 @@ class Offset:
 
 
 class Seeded:
-    """A `Source` from a seed. `changes` happen to its markets, `skews` are the venues whose clocks are off for good."""
+    """A `Source` from a seed. `changes` happen to its markets, `skews` are the venues whose clocks are off for good.
+
+    `blocks`: there are block trades too; the truth leaves them out.
+    """
 
     def __init__(
         self,
@@ -89,6 +93,7 @@ class Seeded:
         truth: Truth | None = None,
         changes: Sequence[Change] = (),
         skews: Mapping[str, Micros] | None = None,
+        blocks: bool = False,
     ) -> None:
         self.venues = tuple(venues)
         self.clock_offset_us = offset
@@ -97,6 +102,7 @@ class Seeded:
         self._clocks = {venue: Offset(clock, (skews or {}).get(venue, 0)) for venue in venues}
         self._changes = changes
         self._truth = truth
+        self._blocks = blocks
         self._views: dict[str, SeededView] = {}
         self._tickers: dict[str, list[str]] = {}
         self._next_insurance = market.t0
@@ -119,6 +125,8 @@ class Seeded:
             log.info("reliving", minutes=(now - market.t0) // MINUTE)
         for view in self._views.values():
             for one in view.markets.values():
+                if self._blocks:
+                    one.trade_blocks()
                 one.relive(max(view.now(), market.t0))
                 if self._truth is not None:
                     self._truth.write(one.lived())
@@ -171,7 +179,7 @@ class Seeded:
                     continue
                 records = market.advance(there)
                 if self._truth is not None:
-                    self._truth.write(one for one in records if isinstance(one, Trade | Liquidation))
+                    self._truth.write(one for one in records if _is_truth(one))
                 for record in records:
                     yield venue, record
         if now >= self._next_insurance:
@@ -179,3 +187,7 @@ class Seeded:
             for venue, view in self._views.items():
                 for fund in view.insurance():
                     yield venue, fund
+
+
+def _is_truth(record: Record) -> TypeGuard[Trade | Liquidation]:
+    return isinstance(record, Liquidation) or (isinstance(record, Trade) and record.kind != "block")

@@ -75,7 +75,7 @@ def _instrument(
     found = Compared(*key)
     rows = integers(lake.read("trades", venue=key[0], instrument=key[1], start=truth[0].ts_event))
     place = {trade.trade_id: index for index, trade in enumerate(truth)}
-    recorded = rows.filter(pl.col("log_seq").is_not_null())
+    recorded = rows.filter(pl.col("log_seq").is_not_null(), pl.col("kind") != "block")
     if not recorded.height:
         found.faults.append("nothing was recorded")
         return found
