@@ -248,7 +248,9 @@ class Mender:
     def _by_time(self, hole: Hole, fetched: Fetched | None, landed: int) -> SequenceGap:
         """A hole without ids is closed by an answer that holds all of its time."""
         if fetched is not None and _complete(fetched, (hole.start, hole.end)):
-            return self._row(hole, "repaired", f"{landed} trades from {hole.venue}")
+            if landed:
+                return self._row(hole, "repaired", f"{landed} trades from {hole.venue}")
+            return self._row(hole, "legitimate", f"{hole.venue} answered for all of this time and has no more")
         if fetched is not None and fetched.answer is None and self.stopped is not None:
             return self._row(hole, "open", self.stopped)
         return self._row(hole, *self._verdict(hole, fetched, (hole.start, hole.end)))

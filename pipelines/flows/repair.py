@@ -75,7 +75,7 @@ def repair(settings: Settings | None = None, scope: Scope = Scope()) -> list[Rep
     found = [cast(Repaired, future.result()) for future in futures]  # an async task's future gives its value
     reports = [one.report for one in found]
     reports += results(
-        judge_structure.submit(settings, one.report.venue, Scope(venues=(one.report.venue,), symbols=one.dirty))
+        judge_structure.submit(settings, one.report.venue, Scope(venues=(one.report.venue,), symbols=one.dirty), True)
         for one in found
         if one.dirty
     )
