@@ -90,6 +90,7 @@ def test_a_bar_that_holds_what_came_says_nothing() -> None:
     assert recount.tick(AFTER - 1) == []
     assert recount.due == AFTER
     assert recount.tick(AFTER) == []
+    recount.bar(bar(41))
     assert recount.due == 0
 
 

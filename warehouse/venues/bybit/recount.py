@@ -54,8 +54,8 @@ class Lack(msgspec.Struct):
 class State(msgspec.Struct):
     """All that a recount remembers.
 
-    `sums` are lots by minute, blocks among them, which a bar may leave out; they are whole from `whole_from` on. `bars`
-    (minute, lots, when to judge it) wait; `lacking` so many in a row were more than the sums.
+    `sums` are lots by minute, blocks among them, which a bar may leave out. They are whole from `whole_from` on, and
+    not judged yet. `bars` (minute, lots, when to judge it) wait; `lacking` so many in a row were more than the sums.
     """
 
     whole_from: Micros = UNSEEN
@@ -127,6 +127,7 @@ class Recount:
         open_time, lots, _ = self.now.bars.pop(0)
         if open_time < self.now.whole_from:
             return self._next()
+        self.now.whole_from = open_time + MINUTE  # a bar that is told again is not judged again
         self.now.lacking = self.now.lacking + 1 if lots > self.now.sums.get(open_time, 0) else 0
         return self._lacks(open_time, lots, now) if 0 < self.now.lacking <= DOUBT else self._next()
 
