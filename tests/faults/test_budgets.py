@@ -18,6 +18,7 @@ from tests.kit.installation import Bench, bench
 from warehouse.clock import MINUTE
 from warehouse.venues import VENUES
 
+PERPS = ["BTC-USDT-PERP", "ETH-USDT-PERP", "SOL-USDT-PERP"]
 SOME = ["BTC-USDT", "ETH-USDT", "BTC-USDT-PERP", "ETH-USDT-PERP"]
 
 
@@ -59,9 +60,9 @@ async def test_workers_and_backfills_of_three_machines_ask_no_more_than_the_venu
 @pytest.mark.slow
 @pytest.mark.timeout(239)
 async def test_when_one_process_is_banned_nobody_at_the_address_asks(tmp_path: Path) -> None:
-    ban = Fault(kind="banned", venue="binance", at=40.0, count=1, amount=15)
+    ban = Fault(kind="banned", venue="binance", at=30.0, count=1, amount=15)
     options = Options(seed=5, venues=("binance",), lookback_us=3 * MINUTE, faults=Plan(seed=1, faults=(ban,)))
-    async with bench(tmp_path, options, trades_lookback_minutes=3) as here:
+    async with bench(tmp_path, options, instruments=PERPS) as here:
         runs = backfills(here, "candles", "price_candles")
         assert await processes.wait_for(lambda: answered(here)[418] > 0, 100)
         await asyncio.sleep(1.0)  # what was under way arrives
