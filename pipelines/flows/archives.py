@@ -79,8 +79,8 @@ async def reconcile_venue(settings: Settings, venue: str, scope: Scope) -> Repor
                     walk = archive(venue).files(known[name], "trades", "", start, end)
                     settled = done.get(Series(RECONCILED, venue, name), ())
                     for file in await follow(walk, desk.source):
-                        spans = recorded[name].inside((file.start, min(file.end, now)))
-                        if any(missing(span, settled) for span in spans):
+                        spans = recorded[name].inside((file.start, file.end))
+                        if file.end <= now and any(missing(span, settled) for span in spans):
                             files.append(file)
         except (VenueError, ConfigError) as error:
             return Report(dataset="reconcile", venue=venue, error=str(error), reachable=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -106,6 +107,8 @@ async def hauling(
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             folder = kept
+            for left in kept.glob("rows-*"):  # by a run that was killed
+                shutil.rmtree(left, ignore_errors=True)
         except BlockingIOError:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=kept)))
         fetcher = Fetcher(venue, base, realm, folder)

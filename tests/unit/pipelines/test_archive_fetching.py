@@ -133,11 +133,13 @@ async def test_a_file_of_the_other_realm_never_arrives(host: Host, tmp_path: Pat
 async def test_a_second_process_works_in_a_folder_of_its_own(host: Host, tmp_path: Path) -> None:
     rules = {"BTC-USDT-PERP": BINANCE_PERP}
     clock = SystemClock()
+    (tmp_path / "archives" / "binance" / "rows-left").mkdir(parents=True)
     async with (
         hauling("binance", lambda: host.url, "emulated", rules, tmp_path, clock) as one,
         hauling("binance", lambda: host.url, "emulated", rules, tmp_path, clock) as two,
     ):
         first, second = await one.one(FILE), await two.one(FILE)
+    assert "rows-left" not in held(tmp_path / "archives" / "binance")
     assert first.sha256 == second.sha256 == hashlib.sha256(BODY).hexdigest()
     assert first.path != second.path
     assert first.path is not None
