@@ -19,6 +19,7 @@ MANY_ROWS, FEW_ROWS = 122_880, 8_192
 """Rows of a row group."""
 
 _PACKED = ColumnProperties(encoding="DELTA_BINARY_PACKED", dictionary_enabled=False)
+_PLAIN = ColumnProperties(dictionary_enabled=False)
 
 
 def create(uri: str, declared: Table, storage_options: dict[str, str] | None) -> DeltaTable:
@@ -60,10 +61,12 @@ def ensure(
 def encoding(declared: Table) -> WriterProperties:
     """How a table's files are written.
 
-    Packed encodings go on integers and times only (on text they panic); prices lie on a grid, where dictionaries win.
+    Packed encodings go on integers and times only (on text they panic); prices lie on a grid, where dictionaries win;
+    ids are all different, and a dictionary of them would be made for nothing.
     Tables with many short series have small row groups, so that a question about one series reads little of the others.
     """
     packed = {column.name: _PACKED for column in declared.columns if column.kind in ("int", "time")}
+    packed |= {name: _PLAIN for name in declared.key if name.endswith("_id") and name not in packed}
     rows = FEW_ROWS if "timeframe" in declared.key else MANY_ROWS
     return WriterProperties(compression="ZSTD", compression_level=3, max_row_group_size=rows, column_properties=packed)
 
