@@ -1,7 +1,7 @@
 """Prefect's environment, to be prepared before anything imports Prefect.
 
-Telemetry is on by default in two places, and in Ray; the temporary server's start-up limit of 20 s is too short on a small
-machine; and its database belongs into the installation's own folder.
+Telemetry is on by default in two places, and in Ray; the temporary server's start-up limit of 20 s is too short on a
+small machine; and its database belongs into the installation's own folder.
 """
 
 from __future__ import annotations
