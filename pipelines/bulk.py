@@ -149,6 +149,7 @@ class Bulk:
         rows = self._lake.scan("trades").filter(
             pl.col("venue") == file.venue,
             pl.col("instrument") == file.instrument,
+            pl.col("kind") == "market",
             pl.col("ts_event").is_between(*_times(file.start, file.end), closed="left"),
         )
         aggregates = rows.select(pl.col("first_fill").is_not_null()).head(1).collect().to_series().to_list()
