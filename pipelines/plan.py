@@ -31,6 +31,9 @@ INTEREST_REACH: dict[str, Micros] = {"binance": 30 * DAY - HOUR, "okx": 1439 * I
 PICTURE_EVERY: Micros = 5 * MINUTE
 """Between two snapshots of a book."""
 
+YOUNG: Micros = 5 * MINUTE
+"""Shorter last chunks of trades are not asked for by themselves."""
+
 PIECE = 20_000
 """Most bars of one part: a year of minutes is asked for in several conversations at once, and landed as it comes."""
 
@@ -164,12 +167,16 @@ def trades(listings: Iterable[Listing], window: Span, covered: Coverage, chunk: 
     """The missing trades of `window`, in chunks that end on multiples of `chunk`; the newest first.
 
     Newest first because every venue keeps the newest longest in reach, and because the seam needs the end of the range.
+    A young last chunk is one with that before it: no venue is sure yet of a range that ended a moment ago.
     """
     parts = []
     for listing in listings:
         series = Series("trades", listing.venue, listing.instrument)
         for span in missing(window, covered.get(series, ())):
-            parts += [_part(series, piece) for piece in cut(span, chunk)]
+            pieces = cut(span, chunk)
+            if len(pieces) > 1 and pieces[-1][1] - pieces[-1][0] < YOUNG:
+                pieces[-2:] = [(pieces[-2][0], pieces[-1][1])]
+            parts += [_part(series, piece) for piece in pieces]
     return sorted(parts, key=lambda part: (-part.end, part.venue, part.instrument))
 
 

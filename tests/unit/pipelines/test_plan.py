@@ -83,6 +83,17 @@ def test_trades_are_planned_newest_first_in_chunks_of_the_clock() -> None:
     assert sum(part.end - part.start for part in parts) == HOUR
 
 
+def test_the_last_moments_of_trades_are_asked_for_with_what_is_before_them() -> None:
+    whole = NOW - NOW % (30 * MINUTE)
+    asked = [
+        [(part.start, part.end) for part in plan.trades([BTC], (whole - HOUR, whole + later), {})]
+        for later in (4 * MINUTE, 5 * MINUTE)
+    ]
+    half = whole - 30 * MINUTE
+    assert asked[0] == [(half, whole + 4 * MINUTE), (whole - HOUR, half)]
+    assert asked[1] == [(whole, whole + 5 * MINUTE), (half, whole), (whole - HOUR, half)]
+
+
 def test_funding_is_planned_for_perpetuals_alone() -> None:
     (part,) = plan.funding([BTC, PERP], 90, NOW, {})
     assert part.series == Series("funding", "okx", "BTC-USDT-PERP")
