@@ -60,8 +60,8 @@ def counted(lake: Lake, venue: str, window: Span, now: Micros) -> list[Mismatch]
     return found
 
 
-def short_minutes(lake: Lake, venue: str, instrument: str, window: Span) -> list[Span]:
-    """Minutes of `window` whose bar counts more than the lake's trades, where all trades are said to be there.
+def short_minutes(lake: Lake, venue: str, instrument: str, window: Span, complete: Sequence[Span]) -> list[Span]:
+    """Minutes of `window` whose bar counts more than the lake's trades, though they lie in what is said to be complete.
 
     Neighbours are joined. None at all where most bars do: such a venue counts otherwise, and nothing is missing.
     """
@@ -70,7 +70,7 @@ def short_minutes(lake: Lake, venue: str, instrument: str, window: Span) -> list
     )
     whole = [
         (at, at + MINUTE)
-        for start, end in past.stretches(lake, venue).get(instrument, ())
+        for start, end in complete
         for at in range(-(-max(start, window[0]) // MINUTE) * MINUTE, min(end, window[1]) - MINUTE + 1, MINUTE)
     ]
     told = bars.filter(pl.col("open_time").is_in([at for at, _ in whole]) & (pl.col("origin") != "derived"))

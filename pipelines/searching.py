@@ -207,9 +207,12 @@ class Search:
         since, until = self._span("trades")
         bare = self._lake.scan("trades").filter(pl.col("venue") == self._venue, pl.col("trade_seq").is_null())
         names = bare.filter(_from("ts_event", since)).select("instrument").unique().collect()["instrument"].sort()
+        stretches = past.stretches(self._lake, self._venue)
         found = []
         for name in names:
-            spans = short_minutes(self._lake, self._venue, name, (since, min(until, self._now - SETTLED)))
+            open_ = [(gap.from_ts, gap.to_ts + 1) for gap in self.ledger.own("trades") if gap.instrument == name]
+            complete = union([*stretches.get(name, ()), *open_])  # our own holes are looked at again
+            spans = short_minutes(self._lake, self._venue, name, (since, min(until, self._now - SETTLED)), complete)
             taken = [(gap.from_ts, gap.to_ts + 1) for gap in self._left_of(name)]
             left = [part for span in spans for part in missing(span, taken)]
             found += self._holes(Series("trades", self._venue, name), left)
