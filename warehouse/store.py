@@ -323,14 +323,16 @@ class Lake:
         for column, values in (spare or {}).items():
             listed = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
             where += f" AND {column} NOT IN ({listed})" if values else ""
-        return self._retry(name, lambda held: int(held.delete(where)["num_deleted_rows"]))
+        with self._alone(name):
+            return self._retry(name, lambda held: int(held.delete(where)["num_deleted_rows"]))
 
     def upkeep(self, name: str) -> None:
         """Compact small files, write a checkpoint and drop expired log and data files."""
         if not self.exists(name):
             return
         properties = encoding(table(name))
-        self._retry(name, lambda held: held.optimize.compact(target_size=128 << 20, writer_properties=properties))
+        with self._alone(name):  # a range that is replaced meanwhile would come back in the compacted file
+            self._retry(name, lambda held: held.optimize.compact(target_size=128 << 20, writer_properties=properties))
         held = self.handle(name)
         held.create_checkpoint()
         held.cleanup_metadata()
