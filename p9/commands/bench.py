@@ -16,7 +16,7 @@ import click
     help="What to run; archives and lake only when they are named.",
 )
 @click.option("--mix", "names", multiple=True, help="Of the emulated markets only these: usual, busy, small.")
-@click.option("--seconds", type=click.FloatRange(0.1, 600), default=1.1, show_default=True, help="Of each market.")
+@click.option("--seconds", type=click.FloatRange(0.1, 600), default=4.0, show_default=True, help="Of each market.")
 @click.option("--rounds", type=click.IntRange(1, 50), default=5, show_default=True)
 @click.option(
     "--journal",
