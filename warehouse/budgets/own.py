@@ -22,7 +22,7 @@ FLOWS_ALONE, WORKER_ALONE = 0.6, 0.3
 """Of a venue's limit, for the flows of one process and for the worker where there is no bus."""
 
 LONG: Micros = 30 * SECOND
-"""Limits over less than this hardly gain by bursts; over more, waiting for a whole window is what hurts."""
+"""Limits over more than this are worth a small burst: what is saved up for one is taken from the steady pace."""
 
 PATIENCE: Micros = 120 * SECOND
 """A venue that wants a longer pause than this is left alone: who asks is told so."""
@@ -36,7 +36,7 @@ def size_and_rate(limit: Limit, share: float) -> tuple[float, float]:
     Of less than one unit a window, one in two windows.
     """
     allowed = limit.amount * share
-    size = max(1.0, allowed * (0.5 if limit.per_us >= LONG else 0.1))
+    size = max(1.0, allowed * (0.15 if limit.per_us >= LONG else 0.1))
     return size, max(allowed - size, allowed * (0.1 if allowed > size else 0.5)) / limit.per_us
 
 

@@ -30,7 +30,7 @@ SHARE_LONG, RESERVED_LONG = 0.9, 0.3
 leave to the worker.
 """
 
-SHARE_SHORT, RESERVED_SHORT = 0.95, 0.15
+SHARE_SHORT, RESERVED_SHORT = 0.95, 0.1
 """Of a limit over seconds: what all our processes take of it together, and what of that flows leave to the worker."""
 
 UNDER_WAY: Micros = 30 * SECOND
