@@ -25,7 +25,7 @@ from warehouse.errors import RateLimited
 
 log = structlog.get_logger()
 
-SHARE_LONG, RESERVED_LONG = 0.9, 0.3
+SHARE_LONG, RESERVED_LONG = 0.95, 0.3
 """Of a limit over a minute or more: what all our processes take of it together, and how much of a full bucket flows
 leave to the worker.
 """

@@ -139,7 +139,7 @@ async def once(budget: Budget, limit: Limit, cost: int = 1) -> None:
 
 
 async def test_processes_share_the_bucket_in_the_bus_and_leave_the_worker_its_part(bus: Bus) -> None:
-    limit, waited = Limit("shared", 3333, MINUTE), list[float]()
+    limit, waited = Limit("shared", 3158, MINUTE), list[float]()
     budgets = [SharedBudget(OwnBudget("okx"), bus.url, sleep=refusing(waited)) for _ in range(2)]
     worker = SharedBudget(OwnBudget("okx", 0.3), bus.url, True, refusing([]))
     for _ in range(10):
@@ -172,7 +172,7 @@ async def test_a_pause_in_the_bus_reaches_every_limit_of_the_gate_in_other_proce
 async def test_without_the_bus_the_process_goes_on_with_its_own_share_and_tells_the_bus_later(
     bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limit, clock = Limit("away", 3333, MINUTE), ManualClock(HOUR)
+    limit, clock = Limit("away", 3158, MINUTE), ManualClock(HOUR)
     monkeypatch.setattr(shared, "AWAY_S", 0.0)
     own = OwnBudget("okx", 0.6, clock.now, refusing([]))
     budget = SharedBudget(own, bus.url, sleep=refusing([]))
@@ -180,7 +180,7 @@ async def test_without_the_bus_the_process_goes_on_with_its_own_share_and_tells_
     bus.stop()
     with structlog.testing.capture_logs() as told:
         assert await spend(budget, limit, 10) == 0  # its own bucket begins empty: the common one was just spent
-        clock.advance(3_300_000)
+        clock.advance(3_600_000)
         assert 80 <= await spend(budget, limit, 10) <= 100
     assert [line["event"] for line in told] == ["budget_without_bus"]
     bus.start()
