@@ -76,11 +76,12 @@ class EmulatedOkx:
         self._asked[key] = asked
         if len(asked) >= limit:
             return _reply(429, "50011", "Too Many Requests", [])
-        asked.append(now)
         try:
-            return _reply(200, "0", "", answer(query, now))
+            reply = _reply(200, "0", "", answer(query, now))
         except Refused as refused:
-            return _reply(400, refused.code, refused.words, [])
+            reply = _reply(400, refused.code, refused.words, [])
+        asked.append(now)  # what could not be answered yet is asked again, and counts once
+        return reply
 
     def _time(self, query: Query, now: Micros) -> list[object]:
         return [{"ts": render.millis(now)}]
