@@ -260,6 +260,8 @@ class Engine:
             why = output.why if isinstance(output, Disconnected) else None
             for any_one in self.instruments.values():
                 any_one.connection(output.connection, why, now)
+            if why is None:
+                self._voice.again()
             produced.notices.append(output)
             return
         if isinstance(output, InsuranceFund | VenueStatus | InstrumentStatus):

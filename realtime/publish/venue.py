@@ -49,6 +49,12 @@ class VenueVoice:
             self._changed["reference"] |= old is None or _facts(old) != _facts(record)
             self._states[record.instrument] = record
 
+    def again(self) -> None:
+        """Say all that is known once more: what was said just before a worker died may never have left it."""
+        self._changed["reference"] = True
+        self._changed["status"] |= self._status is not None
+        self._changed["insurance_fund"] |= bool(self._pools)
+
     def rules(self, rules: Sequence[Rules]) -> None:
         """Other trading rules are in force."""
         self._rules = list(rules)
