@@ -143,3 +143,5 @@ def test_a_venue_is_spoken_of_when_something_changes() -> None:
     other.restore(msgspec.json.decode(msgspec.json.encode(voice.state())))
     assert other.state() == voice.state()
     assert set(BY_NAME) >= set(voice.outlets)
+    voice.again()
+    assert list(by_kind(voice.due(NOW + 3 * SECOND))) == list(said), "a worker that came back says what is known"
