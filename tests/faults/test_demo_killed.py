@@ -59,7 +59,8 @@ async def test_killed_children_come_back_and_all_promises_hold(tmp_path: Path) -
     children: list[tuple[str, ...]] = [("worker", "--venue", name) for name in ("bybit", "okx")]
     children += [("recorder",), ("board",)]
     dice.shuffle(children)
-    async with demo(tmp_path, "--seconds", "45", "--venue", "bybit", "--venue", "okx") as process:
+    # a worker that comes back asks for its venue's status within the first minute
+    async with demo(tmp_path, "--seconds", "80", "--venue", "bybit", "--venue", "okx") as process:
         assert process.stdout is not None
         reading = asyncio.create_task(process.stdout.read())
         assert await wait_for(lambda: (home / "lake" / "contexts").is_dir() or reading.done(), 500)
