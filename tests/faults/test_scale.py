@@ -34,11 +34,13 @@ COMPARED = ("candles", "price_candles", "open_interest", "trades", "instruments"
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """An S3 server; what a process needs in its environment to use it."""
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """An S3 server; what a process needs in its environment to use it, which this one has."""
     folder = tmp_path / "s3"
     folder.mkdir()
     with object_store(folder) as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
         yield environment
 
 
@@ -94,10 +96,8 @@ async def p9(at: tuple[Path, dict[str, str]], *words: str) -> str:
 @pytest.mark.slow
 @pytest.mark.timeout(239)
 async def test_two_machines_fill_one_lake_in_an_object_store_as_one_fills_a_folder(
-    tmp_path: Path, store: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, store: dict[str, str]
 ) -> None:
-    for name, value in store.items():
-        monkeypatch.setenv(name, value)
     root = "s3://p9-lake/one"
     async with venues(tmp_path) as here:
         one, two = (machine(here, name, together(here, root)) for name in ("one", "two"))
@@ -133,10 +133,8 @@ def ask(url: str, body: object = None, method: str | None = None) -> Any:
 @pytest.mark.slow
 @pytest.mark.timeout(239)
 async def test_two_runs_of_a_work_pool_on_two_machines_leave_one_clean_lake(
-    tmp_path: Path, store: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, store: dict[str, str]
 ) -> None:
-    for name, value in store.items():
-        monkeypatch.setenv(name, value)
     root, (port,) = "s3://p9-lake/pool", free_ports(1)
     api = f"http://127.0.0.1:{port}/api"
     async with venues(tmp_path) as here, AsyncExitStack() as stack:

@@ -20,10 +20,7 @@ KINDS: tuple[ArchiveKind, ...] = (
 )  # fmt: skip
 
 LATE: Micros = 2 * DAY
-"""A day's file comes on the next day, at no certain hour."""
-
-MONTH_LATE: Micros = 8 * DAY
-"""A month's file comes on the first Monday of the next."""
+"""A day's file comes on the next day, at no certain hour; a month's comes later, and its days stand in for it."""
 
 _AGGREGATES = Layout(
     kind="trades",
