@@ -6,7 +6,7 @@ A check gives a `Mismatch` per field that differs. Prices must be equal; sums of
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 
@@ -60,26 +60,34 @@ def counted(lake: Lake, venue: str, window: Span, now: Micros) -> list[Mismatch]
     return found
 
 
-def short_minutes(lake: Lake, venue: str, instrument: str, window: Span, complete: Sequence[Span]) -> list[Span]:
-    """Minutes of `window` whose bar counts more than the lake's trades, though they lie in what is said to be complete.
+class Minutes(NamedTuple):
+    """Whole minutes that could be judged by their bars, neighbours joined: which lack trades, and which lack none."""
 
-    Neighbours are joined. None at all where most bars do: such a venue counts otherwise, and nothing is missing.
+    short: list[Span]
+    whole: list[Span]
+
+
+def judged_minutes(lake: Lake, venue: str, instrument: str, window: Span, complete: Sequence[Span]) -> Minutes:
+    """The minutes of `window` in what is said to be complete: whether their bars count more than the lake's trades.
+
+    No verdict at all where most bars do: such a venue counts otherwise.
     """
     bars = integers(
         lake.read("candles", venue=venue, instrument=instrument, start=window[0], end=window[1], match=ONE_MINUTE)
     )
-    whole = [
-        (at, at + MINUTE)
+    asked = [
+        at
         for start, end in complete
         for at in range(-(-max(start, window[0]) // MINUTE) * MINUTE, min(end, window[1]) - MINUTE + 1, MINUTE)
     ]
-    told = bars.filter(pl.col("open_time").is_in([at for at, _ in whole]) & (pl.col("origin") != "derived"))
+    told = bars.filter(pl.col("open_time").is_in(asked) & (pl.col("origin") != "derived"))
     made = _minutes(lake, venue, instrument, window).select("open_time", pl.col("volume").alias("made"))
     pairs = told.join(made, on="open_time", how="left").with_columns(pl.col("made").fill_null(0.0))
-    short = pairs.filter(pl.col("volume") - pl.col("made") > ROUNDING * pl.col("volume"))
-    if 2 * short.height > pairs.height:
-        return []
-    return union((at, at + MINUTE) for at in short["open_time"])
+    lacks = pl.col("volume") - pl.col("made") > ROUNDING * pl.col("volume")
+    short, whole = (pairs.filter(which)["open_time"] for which in (lacks, ~lacks))
+    if len(short) > len(whole):
+        return Minutes([], [])
+    return Minutes(*(union((at, at + MINUTE) for at in times) for times in (short, whole)))
 
 
 def _minutes(lake: Lake, venue: str, instrument: str, span: Span) -> pl.DataFrame:

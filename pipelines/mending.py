@@ -10,23 +10,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from pipelines import past
+from pipelines import judging, past
 from pipelines.backups import Backup, in_turn, joined
-from pipelines.holes import Hole, absent
+from pipelines.holes import Hole
 from pipelines.load import Fetched, Lander
-from pipelines.plan import INTEREST_STEP, Dataset, Part, Span, bar_of, missing
+from pipelines.plan import Span, missing
 from pipelines.rebuilding import candle_of
 from pipelines.sources.base import Blocked, Source, Unreachable, follow
 from pipelines.walks import walk
 from warehouse.clock import Clock, Micros
 from warehouse.errors import ConfigError, RateLimited, VenueError
 from warehouse.instruments import Rules, timeframe_us
-from warehouse.records import Candle, GapState, OpenInterest, Record, SequenceGap, Trade
-from warehouse.rows import PriceCandle
+from warehouse.records import Candle, GapState, SequenceGap, Trade
 
 if TYPE_CHECKING:
     from warehouse.store import Lake
@@ -36,9 +35,6 @@ AT_ONCE = 8
 
 BATCH = 64
 """Holes whose answers are landed together."""
-
-GRANULE: Micros = 1000
-"""Venues tell the times of trades in milliseconds."""
 
 PAST_BOOK = "venues show the order book of now only; no source has the past one"
 
@@ -107,7 +103,7 @@ class Mender:
                 return None if self.stopped is not None else await self._ask(hole)
 
         near = {id(hole): await asyncio.to_thread(self._standing_by, hole) for hole in holes if hole.stream == "trades"}
-        far = [hole for hole in holes if not (id(hole) in near and _whole(hole, near[id(hole)]))]
+        far = [hole for hole in holes if not (id(hole) in near and judging.whole(hole, near[id(hole)]))]
         answers = dict(zip(map(id, far), await asyncio.gather(*[ask(hole) for hole in far]), strict=True))
         for hole in sorted(far, key=in_turn):
             answers[id(hole)] = await self._beside(hole, near.get(id(hole), ()), answers[id(hole)])
@@ -134,16 +130,16 @@ class Mender:
         """An answer with what other sources add to it, until nothing of the hole is open; each attempt is told."""
         if not self._others:
             return fetched
-        first = fetched or Fetched(part=_part(hole), started_at=self._clock.now(), error=self.stopped)
+        first = fetched or Fetched(part=judging.part(hole), started_at=self._clock.now(), error=self.stopped)
         so_far, tried = first, list[Fetched]()
         for other in self._others:
-            if _closes(hole, near, so_far):
+            if judging.closes(hole, near, so_far):
                 break
             more = await other.ask(hole, first)
             if more is not None:
                 tried.append(more)
                 so_far = joined(so_far, more)
-        final = first if first.answer is None and not _closes(hole, near, so_far) else so_far
+        final = first if first.answer is None and not judging.closes(hole, near, so_far) else so_far
         for attempt in tried if final is first else [first, *tried[:-1]]:  # whoever lands the answer tells of the last
             await asyncio.to_thread(self._lander.tell, attempt, 0, self._clock.now())
         return final
@@ -151,7 +147,7 @@ class Mender:
     async def _ask(self, hole: Hole) -> Fetched:
         """The venue's answer about a hole, or why there is none."""
         began, answer, error = self._clock.now(), None, None
-        part = _part(hole)
+        part = judging.part(hole)
         try:
             answer = await follow(walk(part, self._rules, began), self._source)
         except (VenueError, ConfigError) as failure:
@@ -173,7 +169,7 @@ class Mender:
 
     def _judged(self, hole: Hole, fetched: Fetched, landed: int) -> Mended:
         """What one answer left open of its hole, and whether trades can fill it."""
-        left = _left(hole, fetched)
+        left = judging.left(hole, fetched)
         found = [f"{landed} rows from {hole.venue}"] if landed else []
         if left and hole.stream == "candles" and self.stopped is None:
             built = self._rebuilt(hole, left)
@@ -216,21 +212,23 @@ class Mender:
     def _standing_by(self, hole: Hole) -> list[Trade]:
         """The hole's trades among those that were fetched to prove the seam."""
         rows = self._lake.rows(
-            "overlaps", venue=hole.venue, instrument=hole.instrument, start=hole.start, end=hole.end + GRANULE
+            "overlaps", venue=hole.venue, instrument=hole.instrument, start=hole.start, end=hole.end + judging.GRANULE
         )
-        return [row for row in rows if isinstance(row, Trade) and _inside(hole, row)]
+        return [row for row in rows if isinstance(row, Trade) and judging.inside(hole, row)]
 
     def _trades(self, hole: Hole, near: Sequence[Trade], fetched: Fetched | None) -> Mended:
         """Land what the sources have of a hole's trades; the recorder, which gave it up, writes none of them."""
         now = self._clock.now()
         answer = fetched.answer if fetched is not None else None
         told = [row for row in answer.records if isinstance(row, Trade)] if answer else []
-        rows = list({row.trade_id: row for row in [*near, *[row for row in told if _inside(hole, row)]]}.values())
+        rows = list(
+            {row.trade_id: row for row in [*near, *[row for row in told if judging.inside(hole, row)]]}.values()
+        )
         landed = self._lake.upsert("trades", rows, now=now).added if rows else 0
         if fetched is not None:
             self._lander.tell(fetched, landed, now)
         if hole.first_id is None or hole.last_id is None:
-            return Mended(hole=hole, gaps=[self._by_time(hole, fetched, landed)], rows=landed)
+            return Mended(hole=hole, gaps=self._by_time(hole, fetched, landed), rows=landed)
         have = [(row.trade_seq, row.trade_seq + 1) for row in rows if row.trade_seq is not None]
         left = missing((hole.first_id, hole.last_id + 1), have)
         if not left:
@@ -245,21 +243,29 @@ class Mender:
             gaps.append(self._row(part, state, reason))
         return Mended(hole=hole, gaps=gaps, rows=landed)
 
-    def _by_time(self, hole: Hole, fetched: Fetched | None, landed: int) -> SequenceGap:
-        """A hole without ids is closed by an answer that holds all of its time."""
-        if fetched is not None and _complete(fetched, (hole.start, hole.end)):
-            if landed:
-                return self._row(hole, "repaired", f"{landed} trades from {hole.venue}")
-            return self._row(hole, "legitimate", f"{hole.venue} answered for all of this time and has no more")
+    def _by_time(self, hole: Hole, fetched: Fetched | None, landed: int) -> list[SequenceGap]:
+        """A hole without ids is closed by an answer that holds all of its time; by the minute where it holds a part.
+
+        Minutes are what such a hole is found by.
+        """
         if fetched is not None and fetched.answer is None and self.stopped is not None:
-            return self._row(hole, "open", self.stopped)
-        return self._row(hole, *self._verdict(hole, fetched, (hole.start, hole.end)))
+            return [self._row(hole, "open", self.stopped)]
+        span = judging.held(hole, fetched)
+        if span is None:
+            return [self._row(hole, *self._verdict(hole, fetched, (hole.start, hole.end)))]
+        closed = msgspec.structs.replace(hole, start=span[0], end=span[1])
+        if landed:
+            rows = [self._row(closed, "repaired", f"{landed} trades from {hole.venue}")]
+        else:
+            rows = [self._row(closed, "legitimate", f"{hole.venue} answered for all of this time and has no more")]
+        left = missing((hole.start, hole.end), [span])
+        return rows + [self._row(_part_of(hole, *part), *self._verdict(hole, fetched, part)) for part in left]
 
     # The ledger
 
     def _verdict(self, hole: Hole, fetched: Fetched | None, span: Span) -> tuple[GapState, str]:
         """Why something is still missing; open, while a source is still to come."""
-        state, reason = _explained(hole, fetched, span)
+        state, reason = judging.explained(hole, fetched, span)
         later = next(filter(None, (other.expects(hole) for other in self._others)), None)
         return ("open", f"{reason}; {later}") if state == "unrecoverable" and later else (state, reason)
 
@@ -271,8 +277,9 @@ class Mender:
         now = self._clock.now()
         if hole.gap is not None:
             return msgspec.structs.replace(
-                hole.gap, state=state, reason=reason, attempts=hole.gap.attempts + 1, ts_event=now, ts_recv=now
-            )
+                hole.gap, from_ts=hole.start, to_ts=hole.end - 1, state=state, reason=reason,
+                attempts=hole.gap.attempts + 1, ts_event=now, ts_recv=now,
+            )  # fmt: skip
         self._stamp = max(self._stamp + 1, now)  # holes of one stream without ids are told apart by when they opened
         return SequenceGap(
             venue=hole.venue,
@@ -292,67 +299,6 @@ class Mender:
         )
 
 
-def _part(hole: Hole) -> Part:
-    start, end = hole.start, hole.end
-    if hole.stream == "trades":
-        start, end = start - start % GRANULE, end - end % -GRANULE
-    return Part(cast("Dataset", hole.stream), hole.venue, hole.instrument, hole.timeframe, start, end)
-
-
-def _closes(hole: Hole, near: Sequence[Trade], fetched: Fetched) -> bool:
-    """Whether an answer leaves nothing of a hole open."""
-    if hole.stream != "trades":
-        return not _left(hole, fetched)
-    told = [row for row in fetched.answer.records if isinstance(row, Trade)] if fetched.answer is not None else []
-    return _whole(hole, [*near, *told]) or (hole.first_id is None and _complete(fetched, (hole.start, hole.end)))
-
-
-def _left(hole: Hole, fetched: Fetched) -> list[Span]:
-    """What of a hole's time the answer leaves without a row."""
-    rows = fetched.answer.records if fetched.answer is not None else []
-    if hole.stream == "funding":
-        return [] if rows else [(hole.start, hole.end)]
-    step = INTEREST_STEP if hole.stream == "open_interest" else timeframe_us(bar_of(hole.timeframe))
-    times = [_time(row) for row in rows if not (isinstance(row, Candle) and not row.closed)]
-    return absent(times, step, [(hole.start, hole.end)])
-
-
-def _time(row: Record) -> Micros:
-    if isinstance(row, Candle | PriceCandle):
-        return row.open_time
-    assert isinstance(row, OpenInterest)
-    return row.ts_event
-
-
-def _explained(hole: Hole, fetched: Fetched | None, span: Span) -> tuple[GapState, str]:
-    """Why something is still missing though the sources were asked."""
-    if fetched is None or fetched.answer is None:
-        return "unrecoverable", str(fetched.error) if fetched is not None else "no source has it"
-    if _complete(fetched, span) and (fetched.answer.note is None or hole.stream != "trades"):
-        return "legitimate", f"{hole.venue} answered for all of this time and has nothing there"
-    return "unrecoverable", fetched.answer.note or f"{hole.venue} does not answer for this time"
-
-
-def _complete(fetched: Fetched, span: Span) -> bool:
-    answer = fetched.answer
-    if answer is None or answer.complete_from is None or answer.complete_to is None:
-        return False
-    return answer.complete_from <= span[0] and answer.complete_to >= span[1]
-
-
 def _part_of(hole: Hole, start: Micros, end: Micros) -> Hole:
+    """A piece of a hole that nobody has a row for yet."""
     return msgspec.structs.replace(hole, start=start, end=end, gap=None)
-
-
-def _inside(hole: Hole, row: Trade) -> bool:
-    if hole.first_id is not None and hole.last_id is not None:
-        return row.trade_seq is not None and hole.first_id <= row.trade_seq <= hole.last_id
-    return hole.start <= row.ts_event < hole.end
-
-
-def _whole(hole: Hole, rows: Sequence[Trade]) -> bool:
-    """Whether `rows` are all trades of a hole: known only where ids count."""
-    if hole.first_id is None or hole.last_id is None:
-        return False
-    inside = {row.trade_seq for row in rows if _inside(hole, row)}
-    return len(inside) == hole.last_id - hole.first_id + 1

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pipelines import past
-from pipelines.checks import short_minutes
+from pipelines.checks import judged_minutes
 from pipelines.holes import Hole, Ledger, absent, skipped, unsettled
 from pipelines.load import Lander
 from pipelines.ownership import Recorded
@@ -74,9 +74,19 @@ class Search:
         return [
             gap
             for stream in ("candles", "price_candles", "open_interest", "funding", "trades")
-            for gap in self.ledger.own(stream)
+            for gap in self._own(stream)
             if gap.instrument in self._rules and (gap.stream, gap.instrument, gap.opened_at) not in still
         ]
+
+    def _own(self, stream: str) -> list[SequenceGap]:
+        """A repair's own open holes, as far as this search looks."""
+        _, until = self._span(stream)
+        return [gap for gap in self.ledger.own(stream) if gap.to_ts < until]
+
+    def _again(self, gap: SequenceGap) -> Hole:
+        """What the ledger names, as it names it."""
+        return Hole(stream=gap.stream, venue=self._venue, instrument=gap.instrument, start=gap.from_ts,
+                    end=gap.to_ts + 1, first_id=gap.from_id, last_id=gap.to_id, gap=gap)  # fmt: skip
 
     def _span(self, stream: str, step: Micros = 0) -> Span:
         """The time to look at, far enough back for every hole that is still open; `step` is that of candles."""
@@ -200,21 +210,30 @@ class Search:
                         Hole(stream="trades", venue=self._venue, instrument=name, start=left, end=right + 1,
                              first_id=start, last_id=end - 1, gap=known.get((start, end - 1)))
                     )  # fmt: skip
-        return found
+        return [*found, *[self._again(gap) for gap in self._own("trades") if not _seen(gap, found, rows)]]
 
     def _uncounted(self) -> list[Hole]:
-        """Of trades without ids that count: minutes whose bar is larger than they make it."""
+        """Of trades without ids that count: minutes whose bar is larger than they make it.
+
+        What a repair left open is asked about again until the bars of all its minutes say that it is there.
+        """
         since, until = self._span("trades")
         bare = self._lake.scan("trades").filter(pl.col("venue") == self._venue, pl.col("trade_seq").is_null())
-        names = bare.filter(_from("ts_event", since)).select("instrument").unique().collect()["instrument"].sort()
+        names = bare.filter(_from("ts_event", since)).select("instrument").unique().collect()["instrument"]
+        open_: dict[str, list[SequenceGap]] = {name: [] for name in names}
+        for gap in self._own("trades"):
+            if gap.from_id is None:
+                open_.setdefault(gap.instrument, []).append(gap)
         stretches = past.stretches(self._lake, self._venue)
+        window = (since, min(until, self._now - SETTLED))
         found = []
-        for name in names:
-            open_ = [(gap.from_ts, gap.to_ts + 1) for gap in self.ledger.own("trades") if gap.instrument == name]
-            complete = union([*stretches.get(name, ()), *open_])  # our own holes are looked at again
-            spans = short_minutes(self._lake, self._venue, name, (since, min(until, self._now - SETTLED)), complete)
-            taken = [(gap.from_ts, gap.to_ts + 1) for gap in self._left_of(name)]
-            left = [part for span in spans for part in missing(span, taken)]
+        for name, own in sorted(open_.items()):
+            spans = [(gap.from_ts - gap.from_ts % MINUTE, gap.to_ts - gap.to_ts % MINUTE + MINUTE) for gap in own]
+            complete = union([*stretches.get(name, ()), *spans])
+            judged = judged_minutes(self._lake, self._venue, name, window, complete)
+            found += [self._again(gap) for gap, span in zip(own, spans, strict=True) if missing(span, judged.whole)]
+            taken = [*spans, *[(gap.from_ts, gap.to_ts + 1) for gap in self._left_of(name)]]
+            left = [part for span in judged.short for part in missing(span, taken)]
             found += self._holes(Series("trades", self._venue, name), left)
         return found
 
@@ -223,12 +242,22 @@ class Search:
 
     def _left(self) -> list[Hole]:
         """What the live side gave up or left behind."""
-        return [
-            Hole(stream=gap.stream, venue=self._venue, instrument=gap.instrument, start=gap.from_ts, end=gap.to_ts + 1,
-                 first_id=gap.from_id, last_id=gap.to_id, gap=gap)
-            for gap in self.ledger.left(LEFT)
-            if gap.stream == "trades" or gap.state == "open"
-        ]  # fmt: skip
+        return [self._again(gap) for gap in self.ledger.left(LEFT) if gap.stream == "trades" or gap.state == "open"]
+
+
+def _seen(gap: SequenceGap, found: Sequence[Hole], rows: pl.LazyFrame) -> bool:
+    """Whether a search knows how an open hole with ids stands: it found some of it, or all its ids are there."""
+    if gap.from_id is None or gap.to_id is None:
+        return True  # judged by the minute
+    first, last = gap.from_id, gap.to_id
+    if any(
+        hole.instrument == gap.instrument and hole.first_id is not None and hole.last_id is not None
+        and hole.first_id <= last and hole.last_id >= first
+        for hole in found
+    ):  # fmt: skip
+        return True
+    same = (pl.col("instrument") == gap.instrument) & pl.col("trade_seq").is_between(first, last)
+    return bool(rows.filter(same).select(pl.len()).collect().item() == last - first + 1)
 
 
 def _from(column: str, since: Micros) -> pl.Expr:

@@ -216,3 +216,6 @@ async def test_sources_are_asked_in_turn_until_one_has_the_rows_and_each_attempt
     else:
         assert (one.state, one.rows) == ("open", 0)
         assert "archive may have it tomorrow" in str(one.gaps[0].reason)
+        again = search(lake)
+        assert [hole.gap for hole in again.all()] == one.gaps  # though nothing says that this time was covered
+        assert again.closed(again.all()) == []
