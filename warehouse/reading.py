@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 import polars as pl
@@ -25,6 +28,9 @@ from warehouse.tables import TABLES, Table
 from warehouse.tables import table as declared
 
 LAYERS = ("staging", "marts")
+OPENED_AT_ONCE = 8
+"""Tables whose logs are read at the same time: on a distant object store each takes some round trips."""
+
 _TYPES = {
     "int": "BIGINT", "float": "DOUBLE", "text": "VARCHAR", "bool": "BOOLEAN", "time": "TIMESTAMPTZ", "date": "DATE",
     "bytes": "BLOB", "floats": "DOUBLE[]",
@@ -62,8 +68,10 @@ def connect(
     objects = None if lake.local else Objects(lake.root, lake.storage_options)
     if objects is not None:
         connection.register_filesystem(objects)
-    for table in TABLES:
-        _view(connection, lake, table, at, objects)
+    with ThreadPoolExecutor(OPENED_AT_ONCE) as pool:
+        held = list(pool.map(partial(_files, lake), TABLES))
+    for table, found in zip(TABLES, held, strict=True):
+        _view(connection, lake, table, found, at, objects)
     for layer in LAYERS:
         for _, statement in statements(layer):
             connection.execute(statement)
@@ -112,27 +120,55 @@ def audits(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, int, list[t
     return found
 
 
+class _Files(NamedTuple):
+    """The files of a table's newest version, newest day first; `alike`: each is known to have every column."""
+
+    uris: list[str]
+    alike: bool
+
+
+def _files(lake: Lake, table: Table) -> _Files:
+    """What the log tells of a table. A column that a file lacks, being declared later, has no nulls counted there."""
+    if not lake.exists(table.name):
+        return _Files([], alike=True)
+    held = lake.handle(table.name)
+    told = pl.DataFrame(held.get_add_actions(flatten=True))
+    counts = [f"null_count.{column.name}" for column in table.columns if column.name not in table.partition]
+    alike = all(count in told.columns and not told[count].null_count() for count in counts)
+    return _Files(sorted(held.file_uris(), key=_day, reverse=True), alike)
+
+
+def _day(uri: str) -> str:
+    return next((part for part in uri.split("/") if part.startswith(("date=", "month="))), "")
+
+
 def _view(
-    connection: duckdb.DuckDBPyConnection, lake: Lake, table: Table, at: Micros | None, objects: Objects | None
+    connection: duckdb.DuckDBPyConnection,
+    lake: Lake,
+    table: Table,
+    found: _Files,
+    at: Micros | None,
+    objects: Objects | None,
 ) -> None:
     """One table as a view over the files of its newest version; an absent or empty one with its declared columns."""
-    uris = lake.handle(table.name).file_uris() if lake.exists(table.name) else []
-    if not uris:
+    if not found.uris:
         columns = ", ".join(f'NULL::{_TYPES[kind]} AS "{name}"' for name, kind, _ in table.columns)
         connection.execute(f"CREATE VIEW {table.sql_name} AS SELECT {columns} WHERE false")
         return
     columns = ", ".join(f'"{name}"' for name in polars_schema(table))
-    source = _source(table, [objects.name(uri) for uri in uris] if objects is not None else uris)
+    named = found if objects is None else found._replace(uris=[objects.name(uri) for uri in found.uris])
     then = "" if at is None else _then(connection, lake, table, columns, at)
-    connection.execute(f"CREATE VIEW {table.sql_name} AS SELECT {columns} FROM {source} AS held{then}")
+    connection.execute(f"CREATE VIEW {table.sql_name} AS SELECT {columns} FROM {_source(table, named)} AS held{then}")
 
 
-def _source(table: Table, uris: list[str]) -> str:
-    listed = ", ".join("'" + uri.replace("'", "''") + "'" for uri in uris)
+def _source(table: Table, found: _Files) -> str:
+    """Files that are not all alike have their columns matched by name: that takes a look into each, at every query."""
+    listed = ", ".join("'" + uri.replace("'", "''") + "'" for uri in found.uris)
     dates = [name for name in table.partition if name in ("date", "month")]
     kinds = ", ".join(f"'{name}': DATE" for name in dates)
     hive = f", hive_types = {{{kinds}}}" if dates else ""
-    return f"read_parquet([{listed}], union_by_name = true, hive_partitioning = true{hive})"
+    union = "" if found.alike else ", union_by_name = true"
+    return f"read_parquet([{listed}], hive_partitioning = true{hive}{union})"
 
 
 def _then(connection: duckdb.DuckDBPyConnection, lake: Lake, table: Table, columns: str, at: Micros) -> str:

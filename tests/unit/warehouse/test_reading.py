@@ -8,16 +8,18 @@ from pathlib import Path
 import duckdb
 import msgspec
 import pytest
+from deltalake import write_deltalake
 
 import warehouse
 from tests.kit.journals import BEGIN, STEP, trade
 from warehouse.clock import HOUR, MINUTE
 from warehouse.errors import ConfigError
+from warehouse.frames import arrow_schema, frame
 from warehouse.reading import audits, connect, export, scan, statements
 from warehouse.records import Candle, SequenceGap
 from warehouse.seam import Certificate
 from warehouse.store import Lake
-from warehouse.tables import TABLES, Coverage
+from warehouse.tables import TABLES, Coverage, table
 
 COUNT = 12_000  # two minutes of trades
 
@@ -178,3 +180,13 @@ def test_a_connection_is_one_snapshot(tmp_path: Path) -> None:
     lake.replace("trades", [trade(2)], venue="okx", instrument="BTC-USDT", start=BEGIN, end=BEGIN + 9 * STEP)
     assert before.execute("SELECT trade_seq FROM trades").fetchall() == [(1,)]
     assert connect(tmp_path).execute("SELECT trade_seq FROM trades").fetchall() == [(2,)]
+
+
+def test_rows_of_before_a_column_was_declared_have_null_there(tmp_path: Path) -> None:
+    lake, declared = Lake(tmp_path), table("candles")
+    older, newer = candles(2)[:1], [msgspec.structs.replace(bar, trade_count=7) for bar in candles(2)[1:]]
+    whole = frame(declared, older).to_arrow().cast(arrow_schema(declared))
+    write_deltalake(lake.uri("candles"), whole.drop_columns("trade_count"), partition_by=list(declared.partition))
+    lake.append("candles", newer)
+    found = connect(tmp_path).execute("SELECT open_time, trade_count FROM candles ORDER BY open_time DESC").fetchall()
+    assert [count for _, count in found] == [7, None]
