@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,10 +82,9 @@ async def test_a_stream_goes_on_where_rest_ended() -> None:
         assert first["a"] - 1 in seen
 
 
-async def listen(emulator: Emulator, session: Session, seconds: float) -> list[object]:
-    """One of our own sessions on a plain socket: what it makes of the emulated venue."""
+async def listen(emulator: Emulator, session: Session, said: list[object], enough: Callable[[], bool]) -> None:
+    """Add to `said` what one of our own sessions makes of the emulated venue on a plain socket, until it is enough."""
     bases, clock = emulator.endpoints[session.venue], emulator.clock
-    said: list[object] = []
     async with connect(bases[session.base] + session.path, compression=None) as stream, aiohttp.ClientSession() as http:
 
         async def obey(outputs: Any) -> None:
@@ -98,8 +98,7 @@ async def listen(emulator: Emulator, session: Session, seconds: float) -> list[o
                     await obey(session.answer(output, reply.status, body, clock.now()))
 
         await obey(session.connected(clock.now()))
-        end = clock.now() + round(seconds * SECOND)
-        while clock.now() < end:
+        while not enough():
             await obey(session.tick(clock.now()))
             try:
                 async with asyncio.timeout(0.1):
@@ -107,7 +106,6 @@ async def listen(emulator: Emulator, session: Session, seconds: float) -> list[o
             except TimeoutError:
                 continue
             await obey(session.receive(frame, clock.now()))
-    return said
 
 
 @pytest.mark.parametrize("name", ["binance", "bybit", "okx"])
@@ -116,11 +114,18 @@ async def test_our_sessions_read_what_was_traded_without_a_gap(name: str, tmp_pa
     async with Emulator(options) as emulator:
         rules = [rule for rule in emulator.source.view(name).rules() if rule.instrument.startswith("BTC-")]
         sessions = venue(name).sessions(rules)
-        said = await asyncio.gather(*(listen(emulator, session, 4) for session in sessions))
-        assert all(session.ready for session in sessions)
-    everything = [output for outputs in said for output in outputs]
+        everything: list[object] = []
+
+        def enough() -> bool:
+            told = Counter(one.instrument for one in everything if isinstance(one, Trade))
+            spoken = {type(output).__name__ for output in everything} >= {"BookUpdate", "BestQuote", "Candle"}
+            return (
+                spoken and all(session.settled for session in sessions) and min(told[x.instrument] for x in rules) > 8
+            )
+
+        async with asyncio.timeout(50):
+            await asyncio.gather(*(listen(emulator, session, everything, enough) for session in sessions))
     assert [output for output in everything if isinstance(output, SequenceGap | Undecodable)] == []
-    assert {"Trade", "BookUpdate", "BestQuote", "Candle"} <= {type(output).__name__ for output in everything}
     for rule in rules:
         mine = [x for x in everything if isinstance(x, Trade) and x.instrument == rule.instrument]
         real = [trade for trade in truth(options) if trade.instrument == rule.instrument]
