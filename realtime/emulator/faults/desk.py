@@ -100,11 +100,6 @@ class Desk:
                 if fault.id not in self._log.before and (fault.at is None or fault.at >= past)
             ]
 
-    @property
-    def idle(self) -> bool:
-        """Nothing is wrong now."""
-        return not self._running
-
     def inject(self, fault: Fault, now: Micros) -> None:
         """Let a fault begin at once, whatever its plan says."""
         assert self._tools is not None, "start the desk first"

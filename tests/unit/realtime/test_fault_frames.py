@@ -116,7 +116,7 @@ def test_a_delayed_stream_comes_late_in_its_order_and_others_in_time(venue: str)
     rest = bare(venue, 11.4)
     assert wire.of(DEPTH[venue]) == [frame for frame in rest if frame in wire.of(DEPTH[venue])]
     assert sorted(wire.frames) == sorted(rest)
-    assert bed.desk.idle
+    assert [entry.state for entry in bed.log.entries.values()] == ["over"]
 
 
 @pytest.mark.parametrize("venue", VENUES)

@@ -196,7 +196,7 @@ def test_a_maintenance_is_announced_begins_and_ends(venue: str) -> None:
     assert bed.get(KLINES[venue])[0] is not None
     bed.run(2.5)
     assert bed.desk.handshake(wire.base, bed.clock.now()) is None
-    assert bed.desk.idle
+    assert [entry.state for entry in bed.log.entries.values()] == ["over"]
 
 
 def test_a_burst_is_twenty_times_the_usual_rate_and_passes() -> None:
