@@ -14,6 +14,7 @@ from typing import Protocol
 Micros = int
 """Microseconds since 1970-01-01T00:00:00Z."""
 
+MILLISECOND: Micros = 1000
 SECOND: Micros = 1_000_000
 MINUTE: Micros = 60 * SECOND
 HOUR: Micros = 60 * MINUTE

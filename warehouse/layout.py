@@ -18,6 +18,10 @@ SERIES = ("venue", "instrument", "kind", "timeframe")
 MANY_ROWS, FEW_ROWS = 122_880, 8_192
 """Rows of a row group."""
 
+COMPACT = 128 << 20
+"""Bytes up to which compaction fills a file."""
+
+_MARK = "p9.compaction"
 _PACKED = ColumnProperties(encoding="DELTA_BINARY_PACKED", dictionary_enabled=False)
 _PLAIN = ColumnProperties(dictionary_enabled=False)
 
@@ -97,6 +101,29 @@ def write(
             held, arrow, mode="overwrite", predicate=where, schema_mode="merge", writer_properties=layout,
             commit_properties=stamp,
         )  # fmt: skip
+
+
+def compact(held: DeltaTable, declared: Table) -> None:
+    """Put small files of one partition together. Raises CommitFailedError when another compaction was faster.
+
+    Delta (delta-rs since #3982) ignores files that were removed without a change of data, so that of two compactions of
+    the same files both commit, and each row stands twice. What no commit gets past is a change of the table's
+    properties. Therefore a compaction marks them first and rests on the very version of its mark: of two, whoever
+    marked first is refused, or has committed before the other one looked.
+    """
+    if not _scattered(held):
+        return
+    held.alter.set_table_properties({_MARK: str(held.version())}, raise_if_not_exists=False)
+    held.optimize.compact(target_size=COMPACT, writer_properties=encoding(declared))
+
+
+def _scattered(held: DeltaTable) -> bool:
+    """Whether some partition has two files that fit into one."""
+    sizes: dict[str, list[int]] = {}
+    files = pl.DataFrame(held.get_add_actions())
+    for path, size in files.select("path", "size_bytes").iter_rows():
+        sizes.setdefault(path.rpartition("/")[0], []).append(size)
+    return any(sum(sorted(found)[:2]) <= COMPACT for found in sizes.values() if len(found) > 1)
 
 
 def _uniform(column: pl.Series) -> bool:

@@ -1,7 +1,8 @@
 """Locks on a table: of a file on one machine; where no file can be locked, a lease in the log of a small Delta table.
 
 A transaction number in that log says until when the lease is held. Of two who take it at once Delta lets one commit,
-since both write that number. Who dies with it holds it until it runs out.
+since both write that number. Who holds it longer renews it; who dies with it holds it until it runs out. A machine that
+sleeps inside for longer loses it unawares: what two holders do then, Delta's own check and `store` keep from harm.
 """
 
 from __future__ import annotations
@@ -11,17 +12,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from random import uniform
-from threading import Event
+from threading import Event, Thread
 
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from warehouse.clock import SECOND, Clock, Micros, SystemClock
 from warehouse.layout import ensure
 
 LEASE: Micros = 60 * SECOND
-"""How long a lease lasts that is not given back: longer than any landing takes, and than clocks differ."""
+"""How long a lease lasts that is neither renewed nor given back: longer than clocks differ."""
+
+RENEW_S = 15.0
+"""Seconds between renewals."""
 
 _HELD = "until"
 _NOTHING = pl.DataFrame(schema={"nothing": pl.Int64()}).to_arrow()
@@ -43,14 +47,34 @@ def leased(uri: str, storage_options: Mapping[str, str] | None, clock: Clock | N
     options = dict(storage_options or {})
     while (until := _take(_open(uri, options), clock.now())) is None:
         _pause.wait(uniform(0.05, 0.15))
+    over = Event()
+    renewing = Thread(target=_renew, args=(uri, options, clock, until, over), daemon=True)
+    renewing.start()
     try:
         yield
     finally:
-        if clock.now() < until:
-            try:
-                _commit(_open(uri, options), 0)
-            except CommitFailedError:
-                pass  # it ran out just now, and somebody else has it
+        over.set()
+        renewing.join()
+
+
+def _renew(uri: str, options: dict[str, str], clock: Clock, until: Micros, over: Event) -> None:
+    """Keep a lease that holds until `until` from running out until it is `over`, then give it back.
+
+    Ends early when the lease ran out all the same, and somebody else may have it.
+    """
+    ended = False
+    while not ended:
+        ended = over.wait(RENEW_S)
+        now = clock.now()
+        if now >= until:
+            return
+        try:
+            _commit(_open(uri, options), 0 if ended else now + LEASE)
+        except CommitFailedError:
+            return
+        except (DeltaError, OSError):
+            continue  # the store cannot be reached; there is time to try again
+        until = now + LEASE
 
 
 def _open(uri: str, options: dict[str, str]) -> DeltaTable:

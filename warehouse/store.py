@@ -3,6 +3,16 @@
 Four ways to write, each one atomic commit. `append` adds. `append_once` adds with a position, so that a batch repeated
 after a crash is skipped. `replace` swaps exactly one instrument's range. `upsert` lands an answer that may be known
 already: an equal value changes nothing, a differing one replaces the row and leaves the old one in `corrections`.
+
+Whatever processes do to a table at once, no row of it doubles or goes, with a lock between them or without. Each commit
+rests on the version that was read before. Delta holds it against every commit since; who is refused reads again. Three
+things pass Delta's own check, and are closed here:
+
+- Two compactions of the same files left each row twice: of two `layout.compact`, the later one is refused.
+- File statistics are cut to milliseconds, so rows of one millisecond were not seen: `rewrite` begins at a whole one.
+- A store may answer an error after it has written: who commits a position looks for it before trying again.
+
+Locks are for those who look, then add (`exclusive`), and on one machine, that no work is refused and done again.
 """
 
 from __future__ import annotations
@@ -19,10 +29,10 @@ import polars as pl
 from deltalake import DeltaTable
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from warehouse.clock import Micros
+from warehouse.clock import MILLISECOND, Micros
 from warehouse.errors import ConfigError, LakeError
 from warehouse.frames import checked, frame, instant, merged, records
-from warehouse.layout import create, encoding, write
+from warehouse.layout import compact, create, write
 from warehouse.lease import flocked, leased
 from warehouse.ranges import condition, select
 from warehouse.realm import mark
@@ -108,7 +118,7 @@ class Lake:
         declared = table(name)
         data = checked(declared, frame(declared, rows))
         if data.height:
-            self._retry(name, lambda held: write(held, declared, data, positions=positions))
+            self._retry(name, _once(positions, lambda held: write(held, declared, data, positions=positions)))
         return data.height
 
     def append_once(self, name: str, rows: Rows, app_id: str, version: int) -> bool:
@@ -192,12 +202,13 @@ class Lake:
     def _correct(self, name: str, found: Sequence[Correction]) -> None:
         """Tell of replaced values, each once: who is killed before the new ones stand finds them differing again."""
         since = min(row.known_at for row in found)
-        told = {
-            (row.key, row.known_at, row.new)
-            for row in self.rows("corrections", start=since, match={"table": name})
-            if isinstance(row, Correction)
-        }
-        self.append("corrections", [row for row in found if (row.key, row.known_at, row.new) not in told])
+        with self.exclusive("corrections"):
+            told = {
+                (row.key, row.known_at, row.new)
+                for row in self.rows("corrections", start=since, match={"table": name})
+                if isinstance(row, Correction)
+            }
+            self.append("corrections", [row for row in found if (row.key, row.known_at, row.new) not in told])
 
     def rewrite(
         self,
@@ -214,6 +225,7 @@ class Lake:
         declared = table(name)
         scope = {column: sorted(data[column].unique()) for column in SCOPE if column in declared.key}
         low, high = instant(data[declared.time].min()), instant(data[declared.time].max()) + 1
+        low -= low % MILLISECOND
         where = condition(declared, scope, low, high)
 
         def go(held: DeltaTable) -> bool:
@@ -224,7 +236,7 @@ class Lake:
             return rows is not None
 
         with self._alone(name):
-            return self._retry(name, go)
+            return self._retry(name, _once(positions, go)) is not False
 
     def _retry(self, name: str, go: Callable[[DeltaTable], T]) -> T:
         """Run `go` on the newest version, again with a jittered pause when another writer was faster.
@@ -247,8 +259,8 @@ class Lake:
     def exclusive(self, name: str) -> Iterator[None]:
         """Hold other processes' landings in this table off while deciding by what stands there. For short work.
 
-        A file lock, which holds between processes of one machine; on an object store a lease, which holds between
-        machines. Re-entrant within a thread.
+        A file lock, which holds between processes of one machine, and between machines where their shared folder passes
+        locks on, as NFS does; on an object store a lease, which holds between machines. Re-entrant within a thread.
         """
         held: list[str] = self._local.__dict__.setdefault("locks", [])
         if name in held:
@@ -263,7 +275,7 @@ class Lake:
                 held.remove(name)
 
     def _alone(self, name: str) -> AbstractContextManager[None]:
-        """Around one commit that rests on the rows it replaces.
+        """Around one commit that rests on the rows it replaces, or on their files.
 
         Delta refuses the slower of two such, which is enough in an object store, but for live tables: their recorder
         looks, then adds.
@@ -326,14 +338,38 @@ class Lake:
         with self._alone(name):
             return self._retry(name, lambda held: int(held.delete(where)["num_deleted_rows"]))
 
-    def upkeep(self, name: str) -> None:
-        """Compact small files, write a checkpoint and drop expired log and data files."""
+    def upkeep(self, name: str) -> bool:
+        """Compact small files, write a checkpoint and drop expired log and data files.
+
+        False when other writers were faster each time: the small files are left for the next one then.
+        """
         if not self.exists(name):
-            return
-        properties = encoding(table(name))
-        with self._alone(name):  # a range that is replaced meanwhile would come back in the compacted file
-            self._retry(name, lambda held: held.optimize.compact(target_size=128 << 20, writer_properties=properties))
+            return True
+        try:
+            with self._alone(name):
+                self._retry(name, lambda held: compact(held, table(name)))
+            compacted = True
+        except CommitFailedError:
+            compacted = False
         held = self.handle(name)
         held.create_checkpoint()
         held.cleanup_metadata()
         held.vacuum(retention_hours=1 if table(name).live else 24, dry_run=False, enforce_retention_duration=False)
+        return compacted
+
+
+def _once(positions: Mapping[str, int] | None, go: Callable[[DeltaTable], T]) -> Callable[[DeltaTable], T | None]:
+    """`go`, but None without calling it again when the first call's commit turns out to stand.
+
+    A store that answers an error after it has written lets Delta's client write again, and be refused by itself.
+    """
+    tried = False
+
+    def look_first(held: DeltaTable) -> T | None:
+        nonlocal tried
+        if tried and positions and all((held.transaction_version(app) or 0) >= at for app, at in positions.items()):
+            return None
+        tried = True
+        return go(held)
+
+    return look_first

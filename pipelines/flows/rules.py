@@ -34,19 +34,20 @@ async def refresh(desk: Desk, instruments: Sequence[str]) -> dict[str, Rules]:
     Raises VenueError when the venue cannot be asked, ConfigError when it lists none of the instruments.
     """
     now = desk.clock.now()
-    known = newest(desk)
     published = await follow(history(desk.venue).instruments(instruments, now), desk.source)
     if not published:
         raise ConfigError(f"{desk.venue} lists none of {', '.join(instruments)}")
-    changed = []
-    for rules in published:
-        before = known.get(rules.instrument)
-        dated = msgspec.structs.replace(rules, valid_from=before.valid_from if before else 0)
-        if dated != before:
-            known[rules.instrument] = msgspec.structs.replace(rules, valid_from=now if before else 0)
-            changed.append(known[rules.instrument])
-    if changed:
-        desk.lake.upsert("instruments", changed, now=now)
+    with desk.lake.exclusive("instruments"):  # another process may have heard of the same change
+        known = newest(desk)
+        changed = []
+        for rules in published:
+            before = known.get(rules.instrument)
+            dated = msgspec.structs.replace(rules, valid_from=before.valid_from if before else 0)
+            if dated != before:
+                known[rules.instrument] = msgspec.structs.replace(rules, valid_from=now if before else 0)
+                changed.append(known[rules.instrument])
+        if changed:
+            desk.lake.upsert("instruments", changed, now=now)
     if desk.bus is not None:
         ordered = [known[name] for name in sorted(known)]
         desk.bus.set(keys.rules(desk.venue), msgspec.msgpack.encode(ordered))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from threading import Barrier, Thread
+from threading import Barrier, Event, Thread
 from typing import Literal
 
 import pyarrow as pa
@@ -13,7 +13,7 @@ from deltalake import DeltaTable, write_deltalake
 
 import warehouse
 from tests.kit.journals import BEGIN, trade
-from warehouse import realm
+from warehouse import lease, realm
 from warehouse.clock import HOUR, SECOND, ManualClock
 from warehouse.errors import ConfigError
 from warehouse.lease import LEASE, leased
@@ -104,6 +104,26 @@ def test_a_lease_is_held_by_one_until_it_is_given_back_or_runs_out(tmp_path: Pat
     second()
     held.__exit__(None, None, None)  # too late to give anything back
     assert order == ["first", "second", "second"]
+
+
+def test_a_lease_that_is_held_for_long_does_not_run_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "RENEW_S", 0.01)
+    uri, clock, released = f"file://{tmp_path}/lock", ManualClock(BEGIN), Event()
+
+    def second() -> None:
+        with leased(uri, None, clock):
+            released.set()
+
+    with leased(uri, None, clock):
+        waiting = Thread(target=second)
+        waiting.start()
+        for _ in range(4):
+            clock.advance(LEASE * 3 // 4)
+            wanted = clock.now() + LEASE
+            while DeltaTable(uri).transaction_version("until") != wanted:
+                assert not released.is_set()
+    waiting.join(10)
+    assert released.is_set()
 
 
 def test_who_makes_a_table_at_the_same_moment_as_another_takes_that_one(root: str) -> None:
