@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from pipelines import gridding
 from pipelines.plan import Span, missing, union
 from warehouse.clock import DAY, MINUTE, SECOND, Micros
 from warehouse.frames import integers
 from warehouse.instruments import Grid
-from warehouse.metrics.bars import CANDLE_FIELDS, Bar, bar_on
+from warehouse.metrics.bars import CANDLE_FIELDS, Bar
 from warehouse.records import SequenceGap, Trade
 from warehouse.structure.document import TradeHistory
 from warehouse.tables import Coverage
@@ -33,10 +34,11 @@ def bars(lake: Lake, venue: str, depth: int, grids: Mapping[str, Grid]) -> dict[
     rows = lake.scan("candles").filter(pl.col("venue") == venue, pl.col("closed")).select(*series, *CANDLE_FIELDS)
     newest = integers(rows.collect()).sort("open_time", maintain_order=True).group_by(series, maintain_order=True)
     found: dict[str, dict[str, list[Bar]]] = {}
-    for (instrument, timeframe), part in newest.tail(depth).group_by(series, maintain_order=True):
+    for (instrument,), part in newest.tail(depth).group_by("instrument", maintain_order=True):
         if (grid := grids.get(str(instrument))) is not None:
-            columns = [part[name].to_list() for name in CANDLE_FIELDS]
-            found.setdefault(str(instrument), {})[str(timeframe)] = list(map(partial(bar_on, grid), *columns))
+            made = iter(gridding.bars(part, grid))
+            runs = part["timeframe"].rle().struct.unnest()
+            found[str(instrument)] = {name: list(islice(made, count)) for count, name in runs.iter_rows()}
     return found
 
 

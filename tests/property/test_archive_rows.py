@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines import gridding
 from pipelines.sources.archive import columns
 from pipelines.sources.archive.telling import Told
 from warehouse.instruments import Rules
@@ -30,8 +31,8 @@ def test_steps_are_counted_as_the_grid_counts_them(step: str, counts: list[int],
     texts += [format(float(count) + off * float(step), ".12f") for count in counts[:10]]
     found = pl.read_csv("\n".join(["size", *texts]).encode(), schema={"size": pl.Float64})
     assert found["size"].to_list() == [float(text) for text in texts]  # the reader rounds once, as Python does
-    told = found.select(columns.lots(pl.col("size"), rule)).to_series().to_list()
-    ticks = found.select(columns.ticks(pl.col("size"), rule)).to_series().to_list()
+    told = found.select(gridding.lots(pl.col("size"), rule.grid)).to_series().to_list()
+    ticks = found.select(gridding.ticks(pl.col("size"), rule.grid)).to_series().to_list()
     for text, lots, tick in zip(texts, told, ticks, strict=True):
         assert (lots or 0) == _counted(rule.grid.lots, float(text))
         assert (tick or 0) == _counted(rule.grid.ticks, float(text))

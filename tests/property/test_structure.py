@@ -12,7 +12,7 @@ from warehouse.structure.atr import adx, atr
 from warehouse.structure.breaks import breaks
 from warehouse.structure.levels import levels
 from warehouse.structure.profile import Profile, coarser, nodes, value_area
-from warehouse.structure.regime import regime
+from warehouse.structure.regime import classify, rank, regime
 from warehouse.structure.swings import swings
 from warehouse.structure.zones import zones
 
@@ -76,6 +76,30 @@ def test_levels_keep_within_their_bounds(given_bars: list[Bar]) -> None:
         assert level.first_seen <= given_bars[-1].open_time + DAY
         assert level.touches >= 1
     assert found == levels({"1d": given_bars}, given_bars[-1].close)
+
+
+@given(bars(least=150, most=700), st.sampled_from([3, 14]))
+@settings(max_examples=15, deadline=None)
+def test_the_regime_equals_its_definition(given_bars: list[Bar], n: int) -> None:
+    scales, directions = atr(given_bars, n), adx(given_bars, n)
+    natr = [None if scale is None else scale / bar.close for scale, bar in zip(scales, given_bars, strict=True)]
+    confirmed, before, since = None, None, n - 1
+    for i in range(n, len(given_bars)):
+        ranked = sorted(value for value in natr[max(0, i - 500) : i] if value is not None)
+        direction, now, raw = directions[i], natr[i], None
+        if len(ranked) >= 100 and direction is not None and direction.adx is not None and now is not None:
+            path = sum(abs(given_bars[k].close - given_bars[k - 1].close) for k in range(i - 19, i + 1))
+            if path:
+                efficiency = abs(given_bars[i].close - given_bars[i - 20].close) / path
+                raw = classify(rank(now, ranked), direction.adx, efficiency, direction.plus_di, direction.minus_di)
+        if raw is not None and raw == before and raw != confirmed:
+            confirmed, since = raw, i
+        before = raw
+    found = regime(given_bars, n)
+    if before is not None:
+        assert (found.regime, found.raw, found.age) == (confirmed, before, len(given_bars) - 1 - since)
+    else:
+        assert found.reason is not None
 
 
 @given(bars(least=150, most=170))

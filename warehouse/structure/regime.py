@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -63,35 +63,41 @@ def regime(
     if len(bars) < MIN_BARS:
         return Regime(None, None, 0, None, Reason.NO_HISTORY)
     ranges = atr(bars, n) if ranges is None else ranges
-    directions = adx(bars, n) if directions is None else directions
-    natr = [None if r is None else r / bar.close for r, bar in zip(ranges, bars, strict=True)]
-    steps = [0, *(abs(b.close - a.close) for a, b in itertools.pairwise(bars))]
-    walked = sum(steps[1 : path + 1])
-    ordered: list[float] = []
-    confirmed: str | None = None
-    raw: str | None = None
-    standing: float | None = None
-    age = 0
-    for i in range(len(bars)):
-        now, direction = natr[i], directions[i]
-        if i > path:
-            walked += steps[i] - steps[i - path]
-        if now is None:
-            continue
-        before, raw = raw, None
-        if len(ordered) >= MIN_RANKED and direction is not None and direction.adx is not None:
-            standing = rank(now, ordered)
-            if walked:
-                efficiency = abs(bars[i].close - bars[i - path].close) / walked
-                raw = classify(standing, direction.adx, efficiency, direction.plus_di, direction.minus_di)
-        age += 1
-        if raw is not None and raw == before and raw != confirmed:
-            confirmed, age = raw, 0
-        insort(ordered, now)
-        if len(ordered) > RANKED:
-            old = natr[i - RANKED]
-            if old is not None:
-                del ordered[bisect_left(ordered, old)]
+    judged = _classes(bars, ranges, adx(bars, n) if directions is None else directions, path)
+    raw, standing = next(judged, (None, None))
     if raw is None:
         return Regime(None, None, 0, standing, Reason.ZERO_VARIANCE)
+    confirmed: str | None = None
+    age = len(bars) - n
+    after: str | None = raw
+    for back, (kind, _) in enumerate(judged):
+        if kind is not None and kind == after:
+            if confirmed not in (None, kind):
+                break
+            confirmed, age = kind, back
+        after = kind
     return Regime(confirmed, raw, age, standing, None if confirmed else Reason.WARMUP)
+
+
+def _classes(
+    bars: Sequence[Bar], ranges: Sequence[float | None], directions: Sequence[Directional | None], path: int
+) -> Iterator[tuple[str | None, float | None]]:
+    """The class and the rank of every bar that has enough before it, the newest first: who asks soon knows enough."""
+    natr = [scale / bar.close for scale, bar in zip(ranges, bars, strict=True) if scale is not None]
+    closes = [bar.close for bar in bars[-len(natr) :]]
+    directions = directions[-len(natr) :]
+    i = len(natr) - 1
+    ordered = sorted(natr[max(0, i - RANKED) : i])
+    walked = sum(abs(b - a) for a, b in itertools.pairwise(closes[i - path :]))
+    while len(ordered) >= MIN_RANKED and (direction := directions[i]) is not None and direction.adx is not None:
+        standing = rank(natr[i], ordered)
+        kind = None
+        if walked:
+            efficiency = abs(closes[i] - closes[i - path]) / walked
+            kind = classify(standing, direction.adx, efficiency, direction.plus_di, direction.minus_di)
+        yield kind, standing
+        walked += abs(closes[i - path] - closes[i - path - 1]) - abs(closes[i] - closes[i - 1])
+        i -= 1
+        del ordered[bisect_left(ordered, natr[i])]
+        if i >= RANKED:
+            insort(ordered, natr[i - RANKED])

@@ -51,8 +51,8 @@ def swings(
     for j in range(left, len(bars) - right):
         known = j + right
         high, low = highs[j], lows[j]
-        peak = highs[j - 1] < high and max(highs[j - left : j]) < high >= max(highs[j + 1 : known + 1])
-        trough = lows[j - 1] > low and min(lows[j - left : j]) > low <= min(lows[j + 1 : known + 1])
+        peak = highs[j - 1] < high >= highs[j + 1] and max(highs[j - left : j]) < high >= max(highs[j + 1 : known + 1])
+        trough = lows[j - 1] > low <= lows[j + 1] and min(lows[j - left : j]) > low <= min(lows[j + 1 : known + 1])
         if not peak and not trough:
             continue
         band = (atr[known] or 0.0) * EQUAL_ATR if known < len(atr) else 0.0

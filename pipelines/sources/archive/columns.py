@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
+from pipelines.gridding import divided, lots, ticks
 from pipelines.sources.archive.telling import Told
 from warehouse.clock import SECOND
-from warehouse.instruments import ROUNDING, SLACK, Rules
+from warehouse.instruments import Rules
 
 NUMBERS = (
     "price", "size", "open", "high", "low", "close", "volume", "quote_volume", "taker_buy_volume", "rate",
@@ -66,21 +67,11 @@ def trades(told: Told, rules: Rules) -> list[pl.Expr]:
         pl.col("price"),
         base_size(rules).alias("size"),
         buy.alias("buy"),
-        ticks(pl.col("price"), rules).alias("ticks"),
-        lots(pl.col("size"), rules).alias("lots"),
+        ticks(pl.col("price"), rules.grid).alias("ticks"),
+        lots(pl.col("size"), rules.grid).alias("lots"),
         rpi.alias("rpi"),
         *fills,
     ]
-
-
-def ticks(price: pl.Expr, rules: Rules) -> pl.Expr:
-    """Price in whole ticks (`Grid.ticks`), null off the grid."""
-    return _whole(price * rules.grid.tick_inv)
-
-
-def lots(size: pl.Expr, rules: Rules) -> pl.Expr:
-    """A size in the venue's unit as whole lots (`Grid.lots`), null off the grid and for none."""
-    return _whole(size * rules.grid.lot_inv)
 
 
 def base_size(rules: Rules) -> pl.Expr:
@@ -88,14 +79,7 @@ def base_size(rules: Rules) -> pl.Expr:
     if rules.contract_value == "1":
         return pl.col("size")
     grid = rules.grid
-    each = pl.col("size") * 0.0 + float(grid.size_den)  # by a literal polars multiplies with its inverse: rounded twice
-    return (lots(pl.col("size"), rules) * grid.size_num).cast(pl.Float64) / each
-
-
-def _whole(scaled: pl.Expr) -> pl.Expr:
-    whole = scaled.round()
-    near = ((scaled - whole).abs() <= SLACK + scaled * ROUNDING) & (scaled > 0.5) & (scaled < 1e15)
-    return pl.when(near).then(whole).cast(pl.Int64)
+    return divided((lots(pl.col("size"), grid) * grid.size_num).cast(pl.Float64), grid.size_den)
 
 
 def hours_us(hours: pl.Expr) -> pl.Expr:

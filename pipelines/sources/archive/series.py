@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
+from pipelines.gridding import lots, ticks
 from pipelines.sources.archive import columns
 from pipelines.sources.archive.telling import Told
 from warehouse.clock import MINUTE, SECOND
@@ -69,8 +70,8 @@ def _liquidations(raw: pl.DataFrame, at: pl.Expr, rules: Rules) -> pl.DataFrame:
         .alias("liquidated_side"),
         price.alias("price"),
         size.alias("size"),
-        columns.ticks(price, rules).alias("ticks"),
-        columns.lots(size, rules).alias("lots"),
+        ticks(price, rules.grid).alias("ticks"),
+        lots(size, rules.grid).alias("lots"),
         pl.lit("fill").alias("price_basis"),
         pl.lit(True).alias("sampled"),
     )

@@ -1,0 +1,53 @@
+"""`Grid` and `bar_on` a column at a time: prices and sizes as whole ticks and lots, candles as bars."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from warehouse.instruments import ROUNDING, SLACK, Grid
+from warehouse.metrics.bars import CANDLE_FIELDS, Bar
+
+PRICES = ("open", "high", "low", "close")
+
+
+def ticks(price: pl.Expr, grid: Grid) -> pl.Expr:
+    """Price in whole ticks (`Grid.ticks`), null off the grid."""
+    return _whole(price * grid.tick_inv)
+
+
+def lots(size: pl.Expr, grid: Grid) -> pl.Expr:
+    """A size in the venue's unit as whole lots (`Grid.lots`), null off the grid and for none."""
+    return _whole(size * grid.lot_inv)
+
+
+def bars(candles: pl.DataFrame, grid: Grid) -> list[Bar]:
+    """`bar_on` of each row's `CANDLE_FIELDS`, `open_time` in int microseconds. Raises ValueError off the grid."""
+    made = candles.select(
+        "open_time",
+        *[ticks(pl.col(name), grid) for name in PRICES],
+        _steps("volume", grid.size_num, grid.size_den),
+        _steps("quote_volume", grid.notional_num, grid.notional_den),
+        _steps("taker_buy_volume", grid.size_num, grid.size_den),
+        "trade_count",
+    )
+    for name in PRICES:
+        if made[name].null_count():
+            price = candles.filter(made[name].is_null())[name][0]
+            raise ValueError(f"{name} {price!r} is not a positive multiple of the tick {grid.tick!r}")
+    return list(map(Bar, *[made[name].to_list() for name in CANDLE_FIELDS]))
+
+
+def divided(amount: pl.Expr, by: int) -> pl.Expr:
+    """Each amount divided once; by a literal polars multiplies with its inverse, which rounds twice."""
+    return amount / (amount * 0.0 + float(by))
+
+
+def _steps(name: str, num: int, den: int) -> pl.Expr:
+    """An amount in whole steps of `num / den`; a day's notional may be more of them than 64 bits hold."""
+    return divided(pl.col(name) * float(den), num).round().cast(pl.Int128)
+
+
+def _whole(scaled: pl.Expr) -> pl.Expr:
+    whole = scaled.round()
+    near = ((scaled - whole).abs() <= SLACK + scaled * ROUNDING) & (scaled > 0.5) & (scaled < 1e15)
+    return pl.when(near).then(whole).cast(pl.Int64)
