@@ -229,7 +229,7 @@ def _channels(settings: Settings, summary: Summary, whole: bool) -> None:
 def silent(settings: Settings, heard: Container[str]) -> list[str]:
     """Of each kind of channel that an emulated market fills: which of them carried no message, in words.
 
-    Liquidations are rare: one perpetual of each venue must have had one.
+    Liquidations and large orders are rare: one instrument of each venue must have had one.
     """
     from realtime.channels import CHANNELS, channel
 
@@ -241,10 +241,10 @@ def silent(settings: Settings, heard: Container[str]) -> list[str]:
         frames = settings.timeframes if "{timeframe}" in kind.template else ("",)
         names = list(dict.fromkeys(channel(kind.name, one, frame) for one in concerned for frame in frames))
         missing = [name for name in names if name not in heard]
-        if kind.name == "liquidations":
+        if kind.name in ("liquidations", "whale_detection"):
             venues = dict.fromkeys(one.venue for one in concerned)
             missing = [
-                f"liquidations:{venue}:*"
+                f"{kind.name}:{venue}:*"
                 for venue in venues
                 if all(channel(kind.name, one) in missing for one in concerned if one.venue == venue)
             ]

@@ -10,6 +10,7 @@ import polars as pl
 
 from pipelines import gridding
 from pipelines.plan import Span, missing, union
+from pipelines.sizes import COLUMNS, sizes
 from warehouse.clock import DAY, MINUTE, SECOND, Micros
 from warehouse.frames import integers
 from warehouse.instruments import Grid
@@ -93,17 +94,20 @@ def trades(lake: Lake, venue: str, instrument: str, span: Span, now: Micros) -> 
     trades stays small.
     """
     start, end = max(span[0], now - now % DAY - DAY), span[1]
+    day = max(span[0], end - DAY)
     if start > now - now % MINUTE - DAY and start > now - now % DAY:
         start = max(start, end - EXACT)  # too short for any profile
     if end <= start:
         return None
-    columns = ["trade_id", "trade_seq", "ts_event", "ticks", "lots", "taker_side", "kind"]
+    columns = ["trade_id", "trade_seq", "kind", *COLUMNS]
     parts = [
-        lake.read(name, venue=venue, instrument=instrument, start=start, end=end).select(columns)
+        lake.read(name, venue=venue, instrument=instrument, start=min(start, day), end=end).select(columns)
         for name in ("trades", "overlaps")
     ]
     rows = integers(pl.concat(parts).unique("trade_id", keep="first", maintain_order=True))
     rows = rows.filter(pl.col("kind") == "market").sort("ts_event", "trade_seq", "trade_id")
+    large = sizes(rows, day, end)
+    rows = rows.filter(pl.col("ts_event") >= start)
     recent = rows.filter(pl.col("ts_event") >= end - EXACT)
     older = (
         rows.filter(pl.col("ts_event") < end - EXACT)
@@ -117,7 +121,7 @@ def trades(lake: Lake, venue: str, instrument: str, span: Span, now: Micros) -> 
         for ts_event, ticks, lots, side in part.select("ts_event", "ticks", "lots", "taker_side").iter_rows()
     ]
     last = rows["trade_id"][-1] if rows.height else None
-    return TradeHistory(trades=prints, complete_from=start, complete_to=end, last_trade_id=last)
+    return TradeHistory(trades=prints, complete_from=start, complete_to=end, last_trade_id=last, sizes=large)
 
 
 def _committed(lake: Lake, venue: str) -> dict[str, Micros]:

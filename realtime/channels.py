@@ -41,6 +41,7 @@ CHANNELS: tuple[Channel, ...] = (
     Channel("depth", "depth:{exchange}:{symbol}", payloads.Depth, "sequenced", "100 ms while changing"),
     Channel("candles", "candles:{exchange}:{symbol}:{timeframe}", payloads.CandleBar, "state", "1 s; each close once"),
     Channel("orderflow", "orderflow:{exchange}:{symbol}", payloads.OrderFlow, "state", "500 ms"),
+    Channel("whale_detection", "whale_detection:{exchange}:{symbol}", payloads.LargeOrder, "lossless", "each"),
     Channel("book_snapshot", "book_snapshot:{exchange}:{symbol}", venue_payloads.BookSnapshot, "state", "1 s"),
     Channel("ticker", "ticker:{exchange}:{symbol}", venue_payloads.Statistics, "state", "1 s, on change"),
     Channel("mark_price", "mark_price:{exchange}:{pair}", venue_payloads.Marks, "state", "1 s, on change"),

@@ -15,6 +15,7 @@ from warehouse.context import ContextDocument, LevelContext, decode, same_grid
 from warehouse.instruments import TIMEFRAMES, Grid, timeframe_us
 from warehouse.metrics.bars import BarStore
 from warehouse.metrics.base import Reason
+from warehouse.metrics.large import LargeOrders
 from warehouse.metrics.ring import TradeRing
 from warehouse.seam import Certificate
 
@@ -48,21 +49,24 @@ class History:
 
     # -- what happened ------------------------------------------------------------------------------------------
 
-    def take(self, payload: bytes, bars: BarStore) -> bool:
-        """A context document: keep it and seed the bars. False if it says what the one before said.
+    def take(self, payload: bytes, bars: BarStore, large: LargeOrders, started: int) -> bool:
+        """A context document: keep it and seed bars and sizes of orders. False if it says what the one before said.
 
-        Raises msgspec.DecodeError or ValueError for one that cannot be read.
+        `started` is the first second that was wholly observed live, -1 before there was one. Raises
+        msgspec.DecodeError or ValueError for a document that cannot be read.
         """
         document = decode(payload)
         if self.document is not None and self.document.digest == document.digest:
             return False
         if same_grid(self.grid, document.grid):
             bars.seed(document.bars)
+            large.seed(document.minutes_from, document.minutes, document.sizes, started)
         self._keep(document, payload)
         return True
 
     def _keep(self, document: ContextDocument, payload: bytes) -> None:
-        lean = msgspec.structs.replace(document, bars={})  # they have been seeded; `_payload` still holds them
+        # what has been seeded stands in `_payload` alone
+        lean = msgspec.structs.replace(document, bars={}, minutes=[], sizes=None)
         self.document, self._payload, self._spoken = lean, payload, None
         self.as_of = max(document.batch_end.values(), default=document.created)
         strong = [level for level in document.levels if level.strength >= MIN_STRENGTH]

@@ -18,6 +18,7 @@ from realtime.publish.book import BookVoice, readable
 from realtime.publish.candles import Candles, ready_until
 from realtime.publish.derivatives import PERPETUAL, Derivatives
 from realtime.publish.fused import Fused
+from realtime.publish.large import Whales
 from realtime.publish.orderflow import depth_fields, flow_fields
 from realtime.publish.quotes import agrees
 from realtime.publish.trades import trade_message
@@ -25,7 +26,7 @@ from realtime.rails.clocks import Vitals
 from warehouse.book import Book
 from warehouse.clock import MINUTE, SECOND, Micros
 from warehouse.instruments import Listing, Rules
-from warehouse.metrics.bars import BarStore
+from warehouse.metrics.bars import BarStore, bar_of
 from warehouse.metrics.ring import TradeRing
 from warehouse.metrics.top import BookTop
 from warehouse.metrics.windows import TradeWindow
@@ -35,7 +36,7 @@ AHEAD: Micros = MINUTE
 """A trade stamped further than this after its receipt is published but moves no window: time must not run ahead."""
 
 PLAIN = (
-    *("trade", "bbo", "depth", "book_snapshot", "ticker", "orderflow"),
+    *("trade", "bbo", "depth", "book_snapshot", "ticker", "orderflow", "whale_detection"),
     *("market_context", "structure", "fusion_data", "precision9_context"),
 )
 """Channels with one outlet; candles have one per timeframe, perpetuals some of their own."""
@@ -72,7 +73,8 @@ class Instrument:
         self.outlets.update({f"candles:{name}": outlet for name, outlet in framed.items()})
         self.voice = BookVoice(self.outlets, self.grid, config, self.inputs)
         self.candles = Candles(framed, self.bars)
-        self.fused = Fused(self.outlets, self.grid, self.bars, self.ring)
+        self.whales = Whales(self.outlets["whale_detection"], self.grid, listing)
+        self.fused = Fused(self.outlets, self.grid, self.bars, self.ring, self.whales.large)
         self.derivatives = Derivatives(self.outlets, config)
         self.quote: BestQuote | None = None
         self.ts_trade: Micros = 0
@@ -80,6 +82,7 @@ class Instrument:
         self._holed_from: Micros = 0
         self._trade_out = self.outlets["trade"]
         self._prints = config.trade_prints
+        self._order_of, self._judge_order = self.whales.large.orders.add, self.whales.large.judge
         self.distrust = ""
         self._trade_came: Micros = 0
         self._jump = self.inputs.jump
@@ -95,8 +98,8 @@ class Instrument:
     def trade(self, trade: Trade, source: str, messages: list[Message]) -> None:
         """A trade: into the ring, and out on its channel. A block does only the second, an off-market print neither."""
         if trade.kind != "market":
-            if trade.kind == "block" and self._prints:
-                messages.append(trade_message(self._trade_out, trade, not self._open_gaps.open))
+            if trade.kind == "block":
+                self._block(trade, messages)
             return
         seen = self._trades_seen
         if trade.ts_recv > seen.newest:
@@ -110,11 +113,20 @@ class Instrument:
                 self.ts_trade, self._trade_came = trade.ts_event, trade.ts_recv
             if not self._jump.low <= trade.ticks <= self._jump.high:
                 self._jump.observe(trade.ticks, trade.ts_recv)
+            order = self._order_of(trade)
+            if order is not None and (large := self._judge_order(order)) is not None:
+                messages.append(self.whales.message(large, trade.ts_recv, not self._open_gaps.open))
         else:
             self.strange += 1
         self.changed = True
         if self._prints:
             messages.append(trade_message(self._trade_out, trade, not self._open_gaps.open))
+
+    def _block(self, trade: Trade, messages: list[Message]) -> None:
+        sound = not self._open_gaps.open
+        if self._prints:
+            messages.append(trade_message(self._trade_out, trade, sound))
+        messages.append(self.whales.block(trade, sound))
 
     def _resumed(self, trade: Trade, source: str) -> None:
         """Trades flow (again): a hole of the venue's contiguous ids is known by now, so none means none was lost."""
@@ -142,6 +154,8 @@ class Instrument:
         if not candle.closed:
             return
         same = self.bars.candle(candle)
+        if candle.timeframe == "1m":
+            self.whales.large.volumes.put(candle.open_time, bar_of(candle, self.grid).lots)
         self.fused.scales.forget()
         if not same:
             messages.extend(self.candles.corrected(candle.timeframe, candle.open_time, candle.ts_recv))
@@ -233,6 +247,7 @@ class Instrument:
         if due(1000):
             self.fused.second(now)
             self._close_bars(now, messages)
+        self.whales.due(now, messages, not self._open_gaps.open)
         top = readable(self.book, LEVELS)
         self._judge(top, now)
         said: list[Message | None] = []
@@ -281,7 +296,8 @@ class Instrument:
     def _close_bars(self, now: Micros, messages: list[Message]) -> None:
         if self.ring.second < 0:
             return
-        if self.bars.advance(self.ring):
+        if closed := self.bars.advance(self.ring):
+            self.whales.minutes(closed)
             self.fused.scales.forget()
         end = ready_until(self.ring.second, self.config.lateness_us)
         messages.extend(self.candles.closed(end, now, self.inputs.complaints(("trades",), now)))
@@ -293,6 +309,7 @@ class Instrument:
         fields.set("window_end", found["1m"].end * SECOND)
         flow_fields(fields, found)
         depth_fields(fields, top, self.grid)
+        self.whales.fields(fields, found["15m"])
         return self.outlets["orderflow"].fields(fields, ts_event=ts_event, ts_recv=now, complaints=complaints)
 
     def status(self, now: Micros) -> dict[str, object]:
@@ -325,6 +342,7 @@ class Instrument:
             "candles": self.candles.state(),
             "quote": msgspec.to_builtins(self.quote),
             "derivatives": self.derivatives.state(),
+            "large": self.whales.large.state(),
             "ts_trade": self.ts_trade,
             "trade_came": self._trade_came,
             "strange": self.strange,
@@ -347,6 +365,7 @@ class Instrument:
         self.candles.restore(state["candles"])
         self.quote = msgspec.convert(state["quote"], BestQuote | None)
         self.derivatives.restore(state["derivatives"])
+        self.whales.large.restore(state["large"])
         self.ts_trade, self._trade_came = state["ts_trade"], state["trade_came"]
         self.strange, self._holed_from = state["strange"], state["holed_from"]
         self.changed, self.was_complete = state["changed"], state["was_complete"]

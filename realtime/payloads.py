@@ -11,6 +11,7 @@ import msgspec
 from warehouse.clock import Micros
 from warehouse.metrics import TRADE_METRICS, WINDOWS
 from warehouse.metrics.imbalance import LEVELS
+from warehouse.metrics.large import LargeKind
 from warehouse.records import Origin, TakerSide, TradeKind
 
 PriceSize = tuple[float, float]
@@ -53,6 +54,37 @@ class TradePrint(msgspec.Struct, frozen=True, gc=False):
     kind: TradeKind
     rpi: bool
     origin: Origin
+
+
+class LargeOrder(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A whale or a block: one taker order that stands out, or a block trade that the venue flags.
+
+    `kind`: `VENUE` (flagged by the venue, negotiated off the book), `INFERRED` (a block by its size: `confidence` 1 and
+    `block_ratio` of at least 0.5), `WHALE` (large, and no block as far as is known). The prints of an order, from
+    `first_trade_id` to `last_trade_id`, were published as trades: this is a statement about them. `price` is their
+    average, `levels` counts their prices. `confidence` is the notional over `threshold_notional`, 1 at most: a score of
+    size, no probability. `threshold_size` is the threshold at `price`; `threshold_source` says whether past orders are
+    behind it (`history`) or only those seen live. `block_ratio` is the size over `minute_volume`, the usual volume of
+    a minute in base units. `granularity` is what prints were put together by: `SAME_TIME`, or `AGG_100MS` where the
+    venue itself merges 100 ms. Null: `WARMUP`, or `NO_TRADES` where nothing is usual.
+    """
+
+    kind: LargeKind
+    taker_side: TakerSide
+    price: float
+    size: float
+    notional: float
+    levels: int
+    prints: int
+    first_trade_id: str
+    last_trade_id: str
+    granularity: str
+    confidence: float | None
+    threshold_notional: float | None
+    threshold_size: float | None
+    threshold_source: str
+    block_ratio: float | None
+    minute_volume: float | None
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -124,17 +156,24 @@ FLOW_NAMES: tuple[str, ...] = (
 )
 """Fields of `orderflow` that are metrics; each is what `warehouse.metrics` says under the name before the suffix."""
 
+WHALES = (
+    *("whale_threshold", "whale_count_15m", "whale_buy_notional_15m", "whale_sell_notional_15m", "whale_delta_15m"),
+    "minute_volume",
+)
+"""Fields of `orderflow` about large orders: the threshold and notionals in quote, the usual volume of a minute."""
+
 OrderFlow = msgspec.defstruct(
     "OrderFlow",
     [
         ("window_end", Micros),
-        *((name, float | int | str | None) for name in FLOW_NAMES),
+        *((name, float | int | str | None) for name in (*FLOW_NAMES, *WHALES)),
         ("incomplete", list[str]),
         ("quality", dict[str, dict[str, float]], msgspec.field(default_factory=dict)),
     ],
     kw_only=True,
     frozen=True,
 )
-OrderFlow.__doc__ = """Windows of trades that end at `window_end` (the running second included), and the book's balance.
+OrderFlow.__doc__ = """Windows of trades that end at `window_end` (the running second included); the book's balance.
 
+`whale_*` sums the whales that `whale_detection` told, in quote units; `minute_volume` is the usual volume of a minute.
 `incomplete` says why `complete` is False. `quality` holds `coverage` and `n` of partly observed windows."""

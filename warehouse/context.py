@@ -15,6 +15,7 @@ from warehouse.clock import Micros
 from warehouse.instruments import Grid
 from warehouse.metrics.bars import Bar
 from warehouse.metrics.ring import TradeRing
+from warehouse.metrics.threshold import Sizes
 
 SCHEMA = 1
 
@@ -137,7 +138,8 @@ class ContextDocument(msgspec.Struct, frozen=True, kw_only=True):
     `batch_end` holds, per timeframe, the instant up to which its bars reach. `ring` is a `TradeRing` as JSON of the
     trades before second `cut` (both None without trades): the live ring is spliced onto it. `last_trade_id` is the
     newest trade in it. `profiles` may hold `day` (rolling 24 h), `session` (today, UTC) and `previous_session`; `zones`
-    belong to the first of them that exists in the order `day`, `previous_session`.
+    belong to the first of them that exists in the order `day`, `previous_session`. `minutes` are the lots of the last
+    closed minutes in a row, the first opening at `minutes_from`; `sizes` the notionals of the last day's taker orders.
     """
 
     venue: str
@@ -159,6 +161,9 @@ class ContextDocument(msgspec.Struct, frozen=True, kw_only=True):
     ring: bytes | None = None
     cut: int | None = None
     last_trade_id: str | None = None
+    minutes_from: Micros = 0
+    minutes: list[int] = []
+    sizes: Sizes | None = None
     digest: str = ""
     schema: int = SCHEMA
 

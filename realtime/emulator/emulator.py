@@ -47,8 +47,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     None: it lives once. `rate` is book events a second and instrument, `lookback_us` how far before its start a seeded
     market serves trades. A tape's clock begins `preroll_us` before the tape, and its frames flow when all its streams
     are subscribed, at the latest `patience_us` after the tape's first frame. `blocks`: a seeded market has block trades
-    too. `truth` is a file for every other live trade of it. `faults` is what goes wrong (an empty plan: what
-    `Emulator.inject` makes), `fault_log` a file for what did.
+    and large orders too. `truth` is a file for every other live trade of it. `faults` is what goes wrong (an empty
+    plan: what `Emulator.inject` makes), `fault_log` a file for what did.
     """
 
     seed: int = 1

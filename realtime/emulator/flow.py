@@ -13,6 +13,7 @@ from collections.abc import Callable
 from random import Random
 
 from realtime.emulator.bars import Bar, minute_of
+from realtime.emulator.blocks import Blocks
 from realtime.emulator.book import ASK, BID, IntegerBook
 from realtime.emulator.forced import Forced, Order
 from realtime.emulator.telling import Telling
@@ -80,6 +81,7 @@ class Flow:
         self._next_event = start + self._random.expovariate(1.0) * self._gap
         self.liquidations: list[Liquidation] = []
         self._forced = forced
+        self._blocks: Blocks | None = None
         self._orders: list[Order] = []
         self._next_order: Micros = NEVER
         self._plan(start)
@@ -105,6 +107,11 @@ class Flow:
     def hurry(self, factor: float) -> None:
         """Live at `factor` times the usual rate from now on."""
         self._gap = self._usual_gap / factor
+
+    def trade_blocks(self, blocks: Blocks) -> None:
+        """Large orders come too. Call it before anything has happened."""
+        self._blocks = blocks
+        self._plan(self.start)
 
     def refine(self, factor: int, rules: Rules) -> None:
         """The tick becomes `factor` times finer, as `rules` say; what has happened is told in the new ticks."""
@@ -145,7 +152,7 @@ class Flow:
             elif self._next_order <= self._next_event:
                 if self._next_order > to:
                     break
-                self._liquidate(out)
+                self._take(out)
             else:
                 if self._next_event > to:
                     break
@@ -175,14 +182,18 @@ class Flow:
                 out.append(self.telling.quote(now, top, self.update_id + pending))
 
     def _plan(self, start: Micros) -> None:
-        """The forced orders of the minute that begins at `start`, the next one last."""
-        if self._forced is not None:
-            self._orders = self._forced.orders(minute_of(start))[::-1]
-            self._next_order = self._orders[-1].ts if self._orders else NEVER
+        """The forced and the large orders of the minute that begins at `start`, the next one last."""
+        self._orders = [
+            order
+            for maker in (self._forced, self._blocks)
+            if maker is not None
+            for order in maker.orders(minute_of(start))
+        ]
+        self._orders.sort(reverse=True)
+        self._next_order = self._orders[-1].ts if self._orders else NEVER
 
-    def _liquidate(self, out: list[Record] | None) -> None:
-        """Close a position at the market; what the venue says of it follows the trades."""
-        assert self._forced is not None  # it made the order
+    def _take(self, out: list[Record] | None) -> None:
+        """An order at the market; what the venue says of a liquidation follows its trades."""
         order, first = self._orders.pop(), len(self.times)
         self._next_order = self._orders[-1].ts if self._orders else NEVER
         side, left = (ASK, order.signed_lots) if order.signed_lots > 0 else (BID, -order.signed_lots)
@@ -194,7 +205,7 @@ class Flow:
             self._print(order.ts, -key if side == ASK else key, filled if side == ASK else -filled, out)
         self._look(order.ts, out)
         lots = [abs(signed) for signed in self.signed_lots[first:]]
-        if lots and order.told:
+        if lots and order.told and self._forced is not None:
             worth = sum(ticks * size for ticks, size in zip(self.ticks[first:], lots, strict=True))
             self.liquidations.append(self._forced.record(order, sum(lots), worth))
             if out is not None:

@@ -19,7 +19,7 @@ BURST_SHARE = 1 / 60
 
 
 class Order(NamedTuple):
-    """A forced order: when it comes, how much (negative: it sells, a long is closed), and whether the venue tells.
+    """A planned order: when it comes, how much (negative: it sells), and whether the venue tells of a liquidation.
 
     `beyond` is how far the bankruptcy price lies from the fill, as a share of it.
     """

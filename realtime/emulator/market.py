@@ -54,7 +54,8 @@ class Market:
     def __init__(self, seed: int, listing: Listing, path: Path, t0: Micros, lookback: Micros, rate: float) -> None:
         self.rules = rules(listing)
         self.t0 = t0
-        self._bars = Bars(seed, listing, self.rules, path, rate * MARKET * MINUTE / SECOND)
+        self._minute_trades = rate * MARKET * MINUTE / SECOND
+        self._bars = Bars(seed, listing, self.rules, path, self._minute_trades)
         digest = sha256(f"{self._bars.key}:ids".encode()).digest()
         last_id = 1_000_000_000 + int.from_bytes(digest[:4], "big")
         self._end = minute_of(t0)
@@ -82,9 +83,12 @@ class Market:
         self._long: dict[tuple[int, int], Bar] = {}
 
     def trade_blocks(self) -> None:
-        """From now on there are block trades too, where the venue tells of them."""
+        """From the beginning on there are block trades too, where the venue tells of them, and large orders."""
+        lots = self._bars.trade_lots
+        blocks = Blocks(self._bars.key, self.rules, lots, round(self._minute_trades * lots))
+        self.flow.trade_blocks(blocks)
         if (self.rules.venue, self.rules.market) not in NONE:
-            self.blocks = Blocks(self._bars.key, self.rules, self._bars.trade_lots)
+            self.blocks = blocks
 
     @property
     def due(self) -> float:

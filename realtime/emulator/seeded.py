@@ -81,7 +81,7 @@ class Offset:
 class Seeded:
     """A `Source` from a seed. `changes` happen to its markets, `skews` are the venues whose clocks are off for good.
 
-    `blocks`: there are block trades too; the truth leaves them out.
+    `blocks`: there are block trades, which the truth leaves out, and large orders too.
     """
 
     def __init__(

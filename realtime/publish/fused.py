@@ -16,16 +16,20 @@ from warehouse.clock import Micros
 from warehouse.instruments import Grid
 from warehouse.metrics.bars import BarStore, Forming
 from warehouse.metrics.base import HARMLESS, Reason
+from warehouse.metrics.large import LargeOrders
 from warehouse.metrics.ring import TradeRing
 
 
 class Fused:
     """History's side of an instrument, and what follows when the present is held against it."""
 
-    __slots__ = ("_bars", "_outlets", "_ring", "area", "history", "key", "profile", "ratio", "scales", "slow")
+    __slots__ = ("_bars", "_large", "_outlets", "_ring", "area", "history", "key", "profile", "ratio", "scales", "slow")
 
-    def __init__(self, outlets: dict[str, Outlet], grid: Grid, bars: BarStore, ring: TradeRing) -> None:
+    def __init__(
+        self, outlets: dict[str, Outlet], grid: Grid, bars: BarStore, ring: TradeRing, large: LargeOrders
+    ) -> None:
         self._outlets = outlets
+        self._large = large
         self._bars = bars
         self._ring = ring
         self.history = History(grid)
@@ -38,7 +42,7 @@ class Fused:
 
     def document(self, payload: bytes, ts_recv: Micros) -> list[Message]:
         """A context document came: two channels say it, once per digest. Raises ValueError for an unreadable one."""
-        if not self.history.take(payload, self._bars):
+        if not self.history.take(payload, self._bars, self._large, self._ring.started):
             return []
         document = self.history.document
         assert document is not None

@@ -63,7 +63,7 @@ class Wire:
 class Bench:
     """One venue's engine beside its emulated venue. `trades` is the truth since the first connection, `books` the best
     twenty levels of each side after every recent update, by its id. `delay`: frames of a connection that is opened now
-    take up to so many microseconds.
+    take up to so many microseconds. `blocks`: there are block trades and large orders.
     """
 
     def __init__(
@@ -76,11 +76,14 @@ class Bench:
         step_us: Micros = 10_000,
         delay_us: Micros = 30_000,
         flush_us: Micros = 100_000,
+        lookback_us: Micros = MINUTE,
+        blocks: bool = False,
     ) -> None:
         self.clock = ManualClock(START)
         self.random = Random(f"{name}:{seed}")
         self._step, self.delay = step_us, delay_us
-        self._source = Seeded(self.clock, 0, [name], Terms(seed=seed, rate=rate, lookback_us=MINUTE, t0=START))
+        terms = Terms(seed=seed, rate=rate, lookback_us=lookback_us, t0=START)
+        self._source = Seeded(self.clock, 0, [name], terms, blocks=blocks)
         self._source.open()
         self.view = self._source.view(name)
         for market in self.view.markets.values():

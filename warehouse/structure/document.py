@@ -18,6 +18,7 @@ from warehouse.context import (
 from warehouse.instruments import TIMEFRAMES, Grid, Rules, timeframe_us
 from warehouse.metrics.bars import Bar, bar_of
 from warehouse.metrics.base import Reason
+from warehouse.metrics.volumes import DAY_MINUTES
 from warehouse.records import Candle
 from warehouse.structure.atr import LENGTH, adx, atr
 from warehouse.structure.breaks import Break, breaks
@@ -95,6 +96,7 @@ def document_of(
     profiles, ring, areas = profiles_of(
         rules, bars, frames["1d"].atr if "1d" in frames else None, trades, as_of, newest, notes
     )
+    minutes = bars["1m"][-DAY_MINUTES:]
     document = ContextDocument(
         venue=rules.venue,
         instrument=rules.instrument,
@@ -115,6 +117,9 @@ def document_of(
         ring=None if ring is None else msgspec.json.encode(ring.state()),
         cut=None if ring is None else ring.second,
         last_trade_id=None if trades is None or ring is None else trades.last_trade_id,
+        minutes_from=minutes[0].open_time if minutes else 0,
+        minutes=[bar.lots for bar in minutes],
+        sizes=None if trades is None else trades.sizes,
     )
     return msgspec.structs.replace(document, digest=digest(document))
 

@@ -11,6 +11,7 @@ from warehouse.instruments import Grid, Rules, timeframe_us
 from warehouse.metrics.bars import Bar
 from warehouse.metrics.base import Reason, Value
 from warehouse.metrics.ring import TradeRing
+from warehouse.metrics.threshold import Sizes
 from warehouse.structure.profile import (
     Profile,
     bin_width,
@@ -33,12 +34,16 @@ Print = tuple[Micros, int, int, bool]
 
 @dataclass(frozen=True, kw_only=True)
 class TradeHistory:
-    """Past market trades, ascending, known to be complete in `[complete_from, complete_to)`; none lies outside."""
+    """Past market trades, ascending, known to be complete in `[complete_from, complete_to)`; none lies outside.
+
+    `sizes` are the notionals of the last day's taker orders, as far as they are known; None where none is.
+    """
 
     trades: Iterable[Print]
     complete_from: Micros
     complete_to: Micros
     last_trade_id: str | None = None
+    sizes: Sizes | None = None
 
 
 @dataclass

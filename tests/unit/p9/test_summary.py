@@ -69,7 +69,8 @@ def test_every_channel_of_an_emulated_market_must_speak(tmp_path: Path) -> None:
         if one.market == "perp" or "{pair}" not in kind.template
     }
     assert silent(settings, every) == []
-    quiet = {name for name in every if name.startswith("liquidations:") and "btc" not in name}
+    rare = ("liquidations:", "whale_detection:")
+    quiet = {name for name in every if name.startswith(rare) and "btc" not in name}
     assert silent(settings, every - quiet) == []
     gone = {"liquidations:okx:btc-usdt", "candles:bybit:ethusdt:1h", "status:binance", *quiet}
     assert silent(settings, every - gone) == [

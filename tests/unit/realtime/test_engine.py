@@ -49,8 +49,8 @@ def test_every_message_keeps_its_contract() -> None:
 
 
 def test_every_channel_speaks() -> None:
-    """The venue does not say `ticker` within these seconds; `test_derivatives.py` does."""
-    others = {"ticker"}
+    """No ticker and no whale come within these seconds: `test_derivatives.py`, `test_large_orders.py` have them."""
+    others = {"ticker", "whale_detection"}
     assert {record_name(one.channel) for one in messages()} == {channel.name for channel in CHANNELS} - others
 
 
@@ -85,7 +85,11 @@ def test_a_block_trade_is_published_and_moves_no_metric() -> None:
     block = msgspec.structs.replace(numbered(900), kind="block", trade_seq=None)
     market.trade(block, "okx.business", out)
     market.trade(msgspec.structs.replace(numbered(901), kind="off_market"), "okx.business", out)
-    assert [(read(one)["trade_id"], read(one)["kind"]) for one in out] == [("7", "market"), ("900", "block")]
+    said = [read(one) for one in out]
+    trades = [one for one in said if one["channel"] == "trade:okx:btc-usdt"]
+    assert [(one["trade_id"], one["kind"]) for one in trades] == [("7", "market"), ("900", "block")]
+    flagged = [one for one in said if one["channel"] == "whale_detection:okx:btc-usdt"]
+    assert [(one["kind"], one["first_trade_id"], one["size"]) for one in flagged] == [("VENUE", "900", block.size)]
     assert (market.ts_trade, market.inputs.stale["trades"].newest, market.ring.state()) == before
 
 
