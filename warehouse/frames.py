@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -65,7 +66,7 @@ def frame(
     else:
         data = pl.DataFrame(
             {
-                name: pl.Series(name, [getattr(row, name) for row in rows], dtype=_plain(schema[name]))
+                name: pl.Series(name, list(map(attrgetter(name), rows)), dtype=_plain(schema[name]))
                 for name in declared.record.__struct_fields__
             }
         )

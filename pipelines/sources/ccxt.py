@@ -1,14 +1,15 @@
 """A venue asked through ccxt's raw endpoints: ccxt knows how to spell and send; we keep every field it would drop.
 
-ccxt is imported when a source is made (half a second, 100 MB). Its own throttle is off: our budget knows the venue's
-weights and shares them with the worker.
+Its own throttle is off: our budget knows the venue's weights and shares them with the worker.
 """
 
 from __future__ import annotations
 
+import gc
 import random
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -67,6 +68,19 @@ _reply: ContextVar[_Reply | None] = ContextVar("ccxt_reply", default=None)
 """The last reply seen by this task; ccxt's own attribute is shared by all requests of an exchange."""
 
 
+@cache
+def library() -> Any:
+    """ccxt, imported when it is first needed: half a second, 100 MB.
+
+    What exists by then stays: the garbage collector need not walk over it again with each page that is parsed.
+    """
+    import ccxt.async_support
+
+    gc.collect()
+    gc.freeze()
+    return ccxt.async_support
+
+
 class CcxtSource:
     """One venue's REST side. Belongs to the event loop that first uses it."""
 
@@ -78,14 +92,12 @@ class CcxtSource:
         budget: Budget | None = None,
         chance: random.Random | None = None,
     ) -> None:
-        import ccxt.async_support as ccxt
-
         self._venue = venue
         self._realm = realm
         self._budget = budget or of_process(venue)
         self._chance = chance or random.Random()
         self._reached = False
-        self._exchange = getattr(ccxt, venue)({"enableRateLimit": False, "timeout": TIMEOUT_S * 1000})
+        self._exchange = getattr(library(), venue)({"enableRateLimit": False, "timeout": TIMEOUT_S * 1000})
         self._exchange.urls["api"].update(POINT[venue](lambda key: endpoint(key).rstrip("/")))
         self._exchange.on_rest_response = _remember
 
@@ -109,14 +121,12 @@ class CcxtSource:
         await self._exchange.close()
 
     async def _once(self, fetch: Fetch) -> object:
-        import ccxt.async_support as ccxt
-
         limit, cost = CHARGES[self._venue](fetch)
         _reply.set(None)
         try:
             async with self._budget.spend(limit, cost):
                 parsed: object = await getattr(self._exchange, fetch.ccxt)(dict(fetch.query))
-        except ccxt.BaseError as error:
+        except library().BaseError as error:
             failure = explain(self._venue, error, _reply.get())
             if isinstance(failure, RateLimited):
                 await self._budget.pause(limit, failure.retry_after_us)
@@ -135,8 +145,7 @@ class CcxtSource:
 
 def explain(venue: str, error: Exception, reply: _Reply | None) -> VenueError:
     """ccxt's exception as one of ours, judged by the reply itself where there was one."""
-    import ccxt.async_support as ccxt
-
+    ccxt = library()
     words = str(error)
     status = reply.status if reply else 0
     headers: Mapping[str, str] = reply.headers if reply else {}

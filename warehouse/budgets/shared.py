@@ -30,8 +30,10 @@ SHARE_LONG, RESERVED_LONG = 0.95, 0.3
 leave to the worker.
 """
 
-SHARE_SHORT, RESERVED_SHORT = 0.95, 0.1
-"""Of a limit over seconds: what all our processes take of it together, and what of that flows leave to the worker."""
+SHARE_SHORT, RESERVED_SHORT = 0.95, 0.05
+"""Of a limit over seconds: what all our processes take of it together, and what of that, but at least one request of
+several, flows leave to the worker.
+"""
 
 UNDER_WAY: Micros = 30 * SECOND
 """A request of which nobody says that it is over counts so long: its process has died."""
@@ -162,8 +164,10 @@ class SharedBudget:
 
     async def _slot(self, limit: Limit) -> str | None:
         """Take a place among the requests of a window: its name; None without the bus."""
-        share = limit.amount * SHARE_SHORT * (1 if self._worker else 1 - RESERVED_SHORT)
-        key, request, most = keys.asked(self.venue, limit.name), uuid4().hex, max(1, int(share))
+        most = max(1, int(limit.amount * SHARE_SHORT))
+        if not self._worker:
+            most -= min(most - 1, max(1, int(most * RESERVED_SHORT)))
+        key, request = keys.asked(self.venue, limit.name), uuid4().hex
         while True:
             if self._own.owed(limit)[2]:
                 await self._sleep(limit.per_us / SECOND)  # so that what was spent while the bus was away is over
