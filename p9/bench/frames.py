@@ -27,7 +27,8 @@ FRAME, TICK = int(Kind.FRAME), int(Kind.TICK)
 
 class Recording(msgspec.Struct, frozen=True):
     """What contestants are given: ours `entries`, after `warm` unmeasured ones; the others `frames`, the market data
-    among them as (connection, bytes). `books` is the book of each instrument before the first of them.
+    among them as (connection, bytes). `books` is the book of each instrument before the first of them. `whole` is all
+    that a worker's journal holds in that time: `entries`, and among them every other feed, by stream or by poll.
     """
 
     name: str
@@ -38,12 +39,14 @@ class Recording(msgspec.Struct, frozen=True):
     entries: list[Entry]
     frames: list[tuple[str, bytes]]
     books: dict[str, BookUpdate]
+    whole: list[Entry]
 
     def only(self, kind: str) -> Recording:
         """The frames of one kind alone, without timers."""
         return msgspec.structs.replace(
             self,
             entries=[entry for entry in self.entries if entry.kind == FRAME and kind_of(entry.payload) == kind],
+            whole=[],
             frames=[(name, frame) for name, frame in self.frames if kind_of(frame) == kind],
         )
 
@@ -100,16 +103,16 @@ def cut(name: str, words: str, rules: list[Rules], dialect: Dialect, entries: li
             venue="binance", instrument=instrument, ts_event=one.book.ts_event, ts_recv=0, bids=bids, asks=asks,
             snapshot=True, update_id=one.book.update_id,
         )  # fmt: skip
-    measured = [entry for entry in entries[start:] if entry.kind == TICK or (entry.kind == FRAME and _wanted(entry))]
+    measured = [entry for entry in entries[start:] if entry.kind == TICK or wanted(entry)]
     frames = [(entry.source, entry.payload) for entry in measured if entry.kind == FRAME and kind_of(entry.payload)]
     if not frames:
         raise ConfigError(f"{name}: no market data after the first book")
-    return Recording(name, words, rules, dialect, entries[:start], measured, frames, books)
+    return Recording(name, words, rules, dialect, entries[:start], measured, frames, books, entries[start:])
 
 
-def _wanted(entry: Entry) -> bool:
+def wanted(entry: Entry) -> bool:
     """A quote, a trade (off-market prints too, which are part of our chain of ids) or a book update."""
-    return bool(kind_of(entry.payload)) or b"@trade" in entry.payload[:48]
+    return entry.kind == FRAME and (bool(kind_of(entry.payload)) or b"@trade" in entry.payload[:48])
 
 
 def journal(folder: Path) -> Recording:

@@ -27,6 +27,7 @@ TIMERS = 10
 Maker = Callable[[Recording], Contestant]
 
 MEASURED, PUBLISHED = "p9-microstream", "p9-microstream, every message encoded"
+WHOLE = "p9-microstream, every feed on"
 RIVALS: tuple[tuple[str, Maker], ...] = (
     ("ccxt", rivals.ccxt_pro),
     ("cryptofeed", rivals.cryptofeed),
@@ -48,8 +49,8 @@ class Cost(msgspec.Struct, frozen=True):
 
 class Result(msgspec.Struct, frozen=True):
     """One contestant on one recording, medians of its rounds: frames a second of one core, our rate over its rate, the
-    cost of one frame of each kind (fed alone) and of a timer entry in microseconds. `wrong` says how its answer differs
-    from ours, empty when it agrees.
+    cost of one frame of each kind (fed alone; none of `WHOLE`) and of a timer entry in microseconds. `wrong` says how
+    its answer differs from ours, empty when it agrees.
     """
 
     name: str
@@ -62,7 +63,7 @@ class Result(msgspec.Struct, frozen=True):
 
 def contestants() -> tuple[dict[str, Maker], list[str]]:
     """All that are installed, and the names of those that are not."""
-    makers: dict[str, Maker] = {MEASURED: ours.measured, PUBLISHED: ours.published}
+    makers: dict[str, Maker] = {MEASURED: ours.measured, PUBLISHED: ours.published, WHOLE: ours.every_feed}
     missing = []
     for package, maker in RIVALS:
         if found := rivals.installed(package):
@@ -82,7 +83,7 @@ def run(recording: Recording, makers: dict[str, Maker], rounds: int) -> list[Res
         for name, maker in makers.items():
             cost, answers[name] = _timed(maker, recording)
             costs[name].append(cost)
-            for kind, part in parts.items():
+            for kind, part in parts.items() if name != WHOLE else ():
                 alone[name][kind].append(_timed(maker, part)[0].frame)
     mine, truth = costs[MEASURED], answers[MEASURED]
     return [
@@ -90,7 +91,7 @@ def run(recording: Recording, makers: dict[str, Maker], rounds: int) -> list[Res
             name,
             median(cost.per_second for cost in costs[name]),
             median(own.per_second / theirs.per_second for own, theirs in zip(mine, costs[name], strict=True)),
-            {kind: median(alone[name][kind]) for kind in parts},
+            {kind: median(found) for kind, found in alone[name].items() if found},
             median(cost.timer for cost in costs[name]),
             differs(recording.rules, truth, answers[name]),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from time import process_time_ns
 
-from p9.bench.frames import TICK, Recording
+from p9.bench.frames import Recording, wanted
 from p9.bench.rivals import TOP, Contestant, Counted
 from realtime import collector
 from realtime.engine import Engine, EngineConfig
@@ -33,21 +33,28 @@ def measured(recording: Recording) -> Contestant:
     """What the others do too (decode, normalise, keep the book, read its top twenty after each update), and every
     metric beside it: moved by each event, evaluated and published at its cadence. No message says each trade.
     """
-    return _contestant(recording, EngineConfig(trade_prints=False))
+    return _contestant(recording, recording.entries, EngineConfig(trade_prints=False))
 
 
 def published(recording: Recording) -> Contestant:
     """All that a worker does: a message of each trade is made and encoded too."""
-    return _contestant(recording, EngineConfig())
+    return _contestant(recording, recording.entries, EngineConfig())
 
 
-def _contestant(recording: Recording, config: EngineConfig) -> Contestant:
+def every_feed(recording: Recording) -> Contestant:
+    """`measured` with every other feed that a worker has: mark and index, funding, open interest, liquidations, candles
+    and statistics of the venue, states, polls. They come by the second, as the timers do, and are counted with these.
+    """
+    return _contestant(recording, recording.whole, EngineConfig(trade_prints=False))
+
+
+def _contestant(recording: Recording, entries: list[Entry], config: EngineConfig) -> Contestant:
     engine = Engine("binance", "emulated", recording.rules, config, recording.dialect)
     for one in engine.instruments.values():
         one.book = ReadBook(one.grid)
         one.observe(recording.warm[0].ts_recv - HOUR)  # every window is complete, and counts every trade
     engine.run(1, recording.warm)
-    turns = _turns(recording.entries)
+    turns = _turns(entries)
 
     def run() -> Counted:
         thresholds = gc.get_threshold()
@@ -59,14 +66,14 @@ def _contestant(recording: Recording, config: EngineConfig) -> Contestant:
 
     def through() -> Counted:
         before, timers, seq = _trades(engine), 0, engine.next_seq
-        for entries in turns:
-            if entries[0].kind == TICK:
+        for turn, by_second in turns:
+            if by_second:
                 begun = process_time_ns()
-                engine.run(seq, entries)
+                engine.run(seq, turn)
                 timers += process_time_ns() - begun
             else:
-                engine.run(seq, entries)
-            seq += len(entries)
+                engine.run(seq, turn)
+            seq += len(turn)
         tops = {one.rules.symbol: _top(one.book) for one in engine.instruments.values()}
         return Counted(_trades(engine) - before, tops, timers / 1000)
 
@@ -78,13 +85,14 @@ def _top(book: Book) -> tuple[list[Level], list[Level]]:
     return [(price, size) for price, size in bids], [(price, size) for price, size in asks]
 
 
-def _turns(entries: list[Entry]) -> list[list[Entry]]:
-    """Blocks of ten; a timer entry is its own."""
-    turns: list[list[Entry]] = [[]]
+def _turns(entries: list[Entry]) -> list[tuple[list[Entry], bool]]:
+    """Blocks of ten, and whether they come by the second: what is no quote, trade or book is a turn of its own."""
+    turns: list[tuple[list[Entry], bool]] = []
     for entry in entries:
-        if turns[-1] and (entry.kind == TICK or turns[-1][0].kind == TICK or len(turns[-1]) == BLOCK):
-            turns.append([])
-        turns[-1].append(entry)
+        by_second = not wanted(entry)
+        if not turns or by_second or turns[-1][1] or len(turns[-1][0]) == BLOCK:
+            turns.append(([], by_second))
+        turns[-1][0].append(entry)
     return turns
 
 

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from p9.bench import archives, journey, measure, mixes
-from p9.bench.frames import Recording, kind_of
+from p9.bench.frames import FRAME, TICK, Recording, kind_of, wanted
 from p9.bench.journey import Step
 from p9.bench.sender import framed, received
 from p9.commands.bench import bench
@@ -29,14 +29,21 @@ def test_the_usual_mix_is_as_recorded() -> None:
     assert "books of 5" in recording().describe()
 
 
-def test_with_and_without_messages_of_trades_the_answer_is_one() -> None:
+def test_with_and_without_messages_of_trades_and_other_feeds_the_answer_is_one() -> None:
     makers, _ = measure.contestants()
-    mine = {name: makers[name] for name in (measure.MEASURED, measure.PUBLISHED)}
+    mine = {name: makers[name] for name in (measure.MEASURED, measure.PUBLISHED, measure.WHOLE)}
     results = measure.run(recording(), mine, 1)
-    assert [one.wrong for one in results] == ["", ""]
+    assert [one.wrong for one in results] == ["", "", ""]
     assert results[0].ratio == 1.0
     assert all(one.per_second > 1000 and one.timer_us > 0 for one in results)
-    assert list(results[0].kinds) == ["quote", "trade", "book"]
+    assert [list(one.kinds) for one in results] == [["quote", "trade", "book"]] * 2 + [[]]
+
+
+def test_every_other_feed_is_among_the_whole() -> None:
+    others = [entry for entry in recording().whole if entry.kind == FRAME and not wanted(entry)]
+    streams = {entry.payload[:48].partition(b"@")[2].partition(b'"')[0].partition(b"@")[0] for entry in others}
+    assert streams >= {b"markPrice", b"kline_1m"}
+    assert [entry for entry in recording().whole if entry.kind == TICK or wanted(entry)] == recording().entries
 
 
 def test_a_core_full_of_frames_has_its_ten_timers_too() -> None:
