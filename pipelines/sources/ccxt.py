@@ -5,6 +5,7 @@ Its own throttle is off: our budget knows the venue's weights and shares them wi
 
 from __future__ import annotations
 
+import atexit
 import gc
 import random
 from collections.abc import Callable
@@ -72,12 +73,13 @@ _reply: ContextVar[_Reply | None] = ContextVar("ccxt_reply", default=None)
 def library() -> Any:
     """ccxt, imported when it is first needed: half a second, 100 MB.
 
-    What exists by then stays: the garbage collector need not walk over it again with each page that is parsed.
+    What exists by then stays till the end: the garbage collector need not walk over it with each page that is parsed.
     """
     import ccxt.async_support
 
     gc.collect()
     gc.freeze()
+    atexit.register(gc.unfreeze)
     return ccxt.async_support
 
 
