@@ -8,8 +8,8 @@ from importlib import import_module
 
 import click
 
-from p9.guard import guard
 from warehouse.errors import FusionError
+from warehouse.guard import guard
 
 COMMANDS: dict[str, str] = {
     "demo": "the whole main job on this machine, with no network",

@@ -14,7 +14,7 @@ from typing import TypeVar
 import psutil
 import structlog
 
-from p9.guard import PARENT
+from warehouse.guard import PARENT
 
 log = structlog.get_logger()
 

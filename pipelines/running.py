@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from threading import Thread
 from typing import cast
 
 from configs.settings import Settings
-from pipelines import prefect_env
 from pipelines.progress import Report, Step, listener
 from pipelines.scope import Scope
+from pipelines.server import server_for_here
 from pipelines.sources.archive import local
 
 
@@ -26,11 +25,11 @@ def run(
     """
     scope.check(settings)
     local.check(settings, scope)
-    prefect_env.prepare(settings.home)
-    warm = Thread(target=_import_heavy, daemon=True)
-    warm.start()
+    answering = server_for_here(settings.home)
     from pipelines.flows.backfill import backfill
 
+    _import_heavy()
+    answering()
     token = listener.set(progress)
     try:
         return backfill(datasets, settings, scope)
@@ -85,8 +84,9 @@ def _listened(
 ) -> list[Report]:
     """Run a flow of `pipelines.flows` while `progress` hears of its steps."""
     scope.check(settings)
-    prefect_env.prepare(settings.home)
+    answering = server_for_here(settings.home)
     flow = getattr(import_module(f"pipelines.flows.{module}"), name)
+    answering()
     token = listener.set(progress)
     try:
         return cast("list[Report]", flow(settings, scope))

@@ -1,42 +1,54 @@
-"""A backfill killed at any moment and run again leaves the rows of one clean run; its exit codes tell what happened."""
+"""A flow killed as it writes and run again leaves the rows of one clean run; exit codes tell what happened."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 from click.testing import CliRunner
 
-from configs.settings import Settings
+import warehouse
+from configs.load import dump
 from p9.commands.backfill import backfill, moment, outcome
-from pipelines.desk import open_lake
+from pipelines import prefect_env
 from pipelines.progress import Report
+from pipelines.scope import Scope
 from realtime.emulator.emulator import Options
+from realtime.emulator.seeded import Seeded
 from tests.kit.installation import Bench, bench
-from warehouse.clock import DAY, HOUR, MINUTE, SystemClock, iso
+from tests.kit.torn import Blow, Errand, strike
+from tests.kit.whole import NOW, SPANS, differing, doubled, everything, fresh, span, untrue
+from warehouse.clock import DAY, HOUR, MINUTE, Micros, iso, monotonic
+from warehouse.reading import audits
+from warehouse.store import Lake
 
-KEYS = {
-    "candles": ["venue", "instrument", "timeframe", "open_time"],
-    "trades": ["venue", "instrument", "trade_id"],
-    "funding": ["venue", "instrument", "ts_event"],
-}
+OLD = Scope(archives=("candles", "funding"), timeframes=("1h",))
+"""What is asked of the venues' bulk files: whole days, before the range of everything else."""
 
-
-def rows(settings: Settings, name: str) -> list[dict[str, object]]:
-    """A table's rows without receipt times, in one order."""
-    data = open_lake(settings).read(name).drop("ts_recv")
-    return data.sort(KEYS[name]).to_dicts()
+HOLE = 10 * MINUTE
+"""Of the minutes before the market's beginning, what the repair has to fetch again."""
 
 
-async def killed_at(here: Bench, table: str, *arguments: str) -> bool:
-    """Start a command and kill it as soon as it has begun to write a table; whether it was still running."""
-    written = Path(here.settings.lake_root) / table / "_delta_log"
+LAST = (("repair", Scope()), ("structure", Scope()), ("upkeep", Scope()))
+
+
+def alone(job: str, scope: Scope) -> Blow:
+    """One job that is left in peace."""
+    return Blow((Errand((job,), (scope,)),), (None,))
+
+
+async def killed(here: Bench, table: str, *arguments: str) -> bool:
+    """Start a command and kill it as soon as it has written a file into a table; whether it was still running."""
+    folder = Path(here.settings.lake_root) / table
+    before = set(folder.rglob("*"))
     process = await here.p9(*arguments)
-    while process.returncode is None and not written.exists():  # noqa: ASYNC110 another process writes it
-        await asyncio.sleep(0.01)
+    while process.returncode is None and set(folder.rglob("*")) <= before:  # noqa: ASYNC110 another process writes it
+        await asyncio.sleep(0.002)
     running = process.returncode is None
     if running:
         process.send_signal(signal.SIGKILL)
@@ -44,34 +56,88 @@ async def killed_at(here: Bench, table: str, *arguments: str) -> bool:
     return running
 
 
+async def ended(home: Path) -> list[str]:
+    """The Prefect servers that outlive the killed processes which had started them, by more than five seconds."""
+    end = monotonic() + 5.0
+    while (left := servers(home)) and monotonic() < end:  # noqa: ASYNC110 other processes end
+        await asyncio.sleep(0.1)
+    return left
+
+
+def servers(home: Path) -> list[str]:
+    """The Prefect servers at work for a home."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("PREFECT_HOME") == str(home / "prefect") and "uvicorn" in process.cmdline():
+                found.append(" ".join(process.cmdline()))
+    return found
+
+
+def window(scope: Scope) -> list[str]:
+    """A range as the command line spells it."""
+    assert scope.since is not None
+    assert scope.until is not None
+    return ["--since", iso(scope.since)[:19], "--until", iso(scope.until)[:19]]
+
+
+def commands(t0: Micros, old: Scope) -> dict[str, tuple[str, list[str]]]:
+    """Every other flow that writes: the table where its rows go, and its command."""
+    asked = {name: Scope(since=start, until=end) for name in SPANS for start, end in [span(name, t0)]}
+    bulk = [option for kind in old.archives for option in ("--kind", kind)]
+    return {
+        **{name: (name, ["backfill", name, *window(scope)]) for name, scope in asked.items()},
+        **{name: (name, ["backfill", name]) for name in NOW},
+        "archives": ("candles", ["backfill", "archives", *bulk, "--timeframe", "1h", *window(old)]),
+        "structure": ("contexts", ["structure"]),
+        "repair": ("candles", ["repair"]),
+        "upkeep": ("candles", ["upkeep"]),
+    }
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-async def test_a_backfill_killed_and_repeated_leaves_what_a_clean_one_leaves(tmp_path: Path) -> None:
-    clean, torn = tmp_path / "a", tmp_path / "b"
-    clean.mkdir()
-    torn.mkdir()
-    options = Options(seed=3, venues=("binance", "bybit"), lookback_us=5 * MINUTE)
-    async with bench(clean, options, candles_depth=300) as here:
-        end = SystemClock().now() // MINUTE * MINUTE
-        start = end - 4 * MINUTE
-        window = ["--since", iso(start)[:19], "--until", iso(end)[:19]]
-        what = ["backfill", "candles", "trades", "funding", "--symbol", "BTC", *window]
-        await here.run(*what)
-        other = here.settings.model_copy(update={"home": torn})
-        from configs.load import dump
+async def test_whichever_flow_is_killed_as_it_writes_its_repetition_leaves_what_a_clean_run_leaves(
+    tmp_path: Path,
+) -> None:
+    options = Options(seed=3, lookback_us=5 * MINUTE, rate=20.0)
+    instruments = ["BTC-USDT", "BTC-USDT-PERP"]
+    async with bench(tmp_path, options, instruments=instruments, timeframes=["1m", "1h"]) as here:
+        assert isinstance(here.emulator.source, Seeded)
+        t0, log = here.emulator.source.market.t0, tmp_path / "work.log"
+        days = t0 // DAY * DAY - DAY
+        old = OLD.model_copy(update={"since": days - 2 * DAY, "until": days})
+        whole = [everything(t0), *(alone(job, scope) for job, scope in (("archives", old), *LAST))]
+        clean, torn = fresh(here.settings, tmp_path / "clean"), fresh(here.settings, tmp_path / "torn")
+        for work in whole:
+            await strike(clean, work, log)
 
-        config = torn / "config.yaml"
-        dump(other, config)
-        torn_bench = Bench(other, config, here.emulator)
-        hits = [await killed_at(torn_bench, table, *what) for table in ("funding", "trades", "candles")]
-        assert any(hits)
-        await torn_bench.run(*what)
-        for name in KEYS:
-            if name != "trades":
-                assert rows(other, name) == rows(here.settings, name)
-        assert [row for row in rows(other, "trades") if row["venue"] == "binance"] == [
-            row for row in rows(here.settings, "trades") if row["venue"] == "binance"
-        ]  # bybit's newest page is another one each time
+        dump(torn, tmp_path / "torn.yaml")
+        victim = Bench(torn, tmp_path / "torn.yaml", here.emulator)
+        assert await killed(victim, "instruments", "backfill", "reference")
+        assert await ended(torn.home) == []
+        await victim.p9("flows", "server")
+        while prefect_env.running(torn.home) is None:  # noqa: ASYNC110 another process starts it
+            await asyncio.sleep(0.1)
+        for name, (table, arguments) in commands(t0, old).items():
+            if name == "structure":
+                await strike(torn, everything(t0), log)
+            if name == "repair":
+                lake = Lake(torn.lake_root, realm="emulated")
+                for venue in torn.enabled():
+                    lake.replace("candles", [], venue=venue, instrument="BTC-USDT", start=t0 - HOLE, end=t0)
+            assert await killed(victim, table, *arguments), f"{name} ended before it wrote"
+        for work in whole:
+            await strike(torn, work, log)
+
+        assert differing(clean, torn, t0) == []
+        assert untrue(torn, here.emulator) == []
+        assert doubled(torn) == []
+        assert Lake(torn.lake_root, realm="emulated").read("corrections").height == 0
+        with warehouse.connect(torn.lake_root) as connection:
+            assert [(name, bad) for name, count, bad in audits(connection) if count] == []
+            told = connection.execute("SELECT venue, instrument FROM contexts GROUP BY ALL").fetchall()
+        assert sorted(told) == sorted((venue, name) for venue in torn.enabled() for name in instruments)
 
 
 def test_times_are_dates_moments_or_ages() -> None:

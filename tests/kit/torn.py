@@ -18,13 +18,13 @@ from pipelines.scope import Scope
 from warehouse.clock import monotonic
 
 CHORES = ("repair", "upkeep")
-"""Jobs that ask for no dataset; every other job but `tidy`, the recorder's upkeep, is one of `LOADS`."""
+"""Jobs that ask for no range; others are `LOADS`, archives, structure, and tidy, which is the recorder's upkeep."""
 
 FORKS = multiprocessing.get_context("forkserver")
 """Where processes come from that start in a tenth of a second."""
 
 FORKS.set_forkserver_preload([__name__, "ccxt.async_support", "warehouse.store", *(
-    f"pipelines.flows.{name}" for name in ("backfill", "repair", "upkeep")
+    f"pipelines.flows.{name}" for name in ("archives", "backfill", "repair", "structure", "upkeep")
 )])  # fmt: skip
 
 LOOK_S = 0.002
@@ -96,9 +96,11 @@ def _run(settings: Settings, errand: Errand, log: Path) -> None:
 
 async def _work(settings: Settings, errand: Errand) -> list[Report]:
     from pipelines.desk import open_lake
+    from pipelines.flows.archives import load_archives
     from pipelines.flows.backfill import LOADS
     from pipelines.flows.reference import load_reference
     from pipelines.flows.repair import mend_venue
+    from pipelines.flows.structure import judge_structure
     from pipelines.flows.upkeep import keep
     from realtime.recorder import LIVE
 
@@ -120,4 +122,10 @@ async def _work(settings: Settings, errand: Errand) -> list[Report]:
         if job in LOADS
         for venue in venues
     ]
-    return [*reports, *known, *await asyncio.gather(*loads)]
+    reports += [*known, *await asyncio.gather(*loads)]
+    for job, scope in zip(errand.jobs, errand.scopes, strict=True):
+        if job == "archives":
+            reports += [await load_archives.fn(settings, venue, scope) for venue in venues]
+        elif job == "structure":
+            reports += [await asyncio.to_thread(judge_structure.fn, settings, venue, scope) for venue in venues]
+    return reports

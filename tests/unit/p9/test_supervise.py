@@ -12,11 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from p9.guard import PARENT
 from p9.sole import at_home, sole
 from p9.supervise import Child, Supervisor, unless
 from tests.kit.processes import wait_for
 from warehouse.errors import ConfigError
+from warehouse.guard import PARENT
 
 DIES = ["no-such-command"]
 STAYS = ["emulate", "--venues", "okx"]
@@ -70,7 +70,7 @@ async def test_an_error_while_ending_is_not_swallowed() -> None:
 
 
 def test_a_child_ends_when_its_supervisor_is_gone() -> None:
-    child = "from p9.guard import guard; guard(); import threading; threading.Event().wait(60)"
+    child = "from warehouse.guard import guard; guard(); import threading; threading.Event().wait(60)"
     parent = (
         "import os, subprocess, sys; environment = {**os.environ, sys.argv[2]: str(os.getpid())};"
         "print(subprocess.Popen([sys.executable, '-c', sys.argv[1]], env=environment, stdout=2).pid)"

@@ -1,4 +1,4 @@
-"""A supervised process ends when its supervisor is gone, however that went."""
+"""A process that another one started for itself ends when that one is gone, however that went."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import signal
 import threading
 
 PARENT = "P9_SUPERVISOR"
-"""Environment variable by which a supervisor tells its children its process number."""
+"""Environment variable by which it is told the other's process number."""
 
 
 def guard() -> None:
-    """In a supervised process: SIGTERM to itself within a second of its supervisor's death. Elsewhere: nothing."""
+    """Where `PARENT` names the process that started this one: SIGTERM to itself within a second of its death."""
     parent = os.environ.pop(PARENT, None)
     if parent is None:
         return
