@@ -153,6 +153,18 @@ async def test_processes_share_the_bucket_in_the_bus_and_leave_the_worker_its_pa
         await budget.close()
 
 
+@pytest.mark.parametrize(("amount", "flows", "worker"), [(600, 542, 28), (20, 18, 1), (5, 3, 1), (2, 1, 0), (1, 1, 0)])
+async def test_of_a_limit_over_seconds_flows_leave_the_worker_at_least_one_request(
+    bus: Bus, amount: int, flows: int, worker: int
+) -> None:
+    limit = Limit(f"seconds-{amount}", amount, 20 * SECOND)
+    first = SharedBudget(OwnBudget("okx"), bus.url, sleep=refusing([]))
+    second = SharedBudget(OwnBudget("okx"), bus.url, worker=True, sleep=refusing([]))
+    assert (await spend(first, limit, 1), await spend(second, limit, 1)) == (flows, worker)
+    await first.close()
+    await second.close()
+
+
 async def test_a_pause_in_the_bus_reaches_every_limit_of_the_gate_in_other_processes(bus: Bus) -> None:
     waited: list[float] = []
     one, other = (SharedBudget(OwnBudget("okx"), bus.url, sleep=refusing(waited)) for _ in range(2))
