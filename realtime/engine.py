@@ -8,7 +8,7 @@ computed when a message is due.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 
@@ -140,7 +140,7 @@ class Engine:
         )
         if mark.version != STATE_VERSION:
             raise JournalError(foreign)
-        state = msgspec.json.decode(checkpoint)
+        state = msgspec.json.decode(checkpoint, type=dict[str, msgspec.Raw])
         engine = cls(
             header.venue,
             header.realm,
@@ -156,8 +156,12 @@ class Engine:
         return engine
 
     def checkpoint(self) -> bytes:
-        """All of the state as JSON (sums outgrow 64 bits); `restore` is the inverse, byte for byte."""
-        return msgspec.json.encode(
+        """All of the state as JSON (sums outgrow 64 bits); `restore` is the inverse, byte for byte.
+
+        Written and read an instrument at a time: as values, all of them together take many times the memory.
+        """
+        encode = msgspec.json.Encoder().encode
+        return encode(
             {
                 "version": STATE_VERSION,
                 "epoch": self.epoch,
@@ -166,20 +170,21 @@ class Engine:
                 "sessions": self._decoding.state(),
                 "venue": self._voice.state(),
                 "vitals": self.vitals.state(),
-                "instruments": {name: one.state() for name, one in self.instruments.items()},
+                "instruments": {name: msgspec.Raw(encode(one.state())) for name, one in self.instruments.items()},
             }
         )
 
-    def _load(self, state: dict[str, Any]) -> None:
-        self.next_seq = state.get("next_seq", 0)
-        self._grid = state.get("grid", 0)
-        self._decoding.restore(state["sessions"])
-        if "venue" in state:
-            self._voice.restore(state["venue"])
-            self.vitals.restore(state["vitals"])
-        for name, kept in state.get("instruments", {}).items():
+    def _load(self, state: dict[str, msgspec.Raw]) -> None:
+        read = msgspec.json.decode
+        self._decoding.restore(read(state["sessions"]))
+        if "venue" not in state:
+            return
+        self.next_seq, self._grid = read(state["next_seq"]), read(state["grid"])
+        self._voice.restore(read(state["venue"]))
+        self.vitals.restore(read(state["vitals"]))
+        for name, kept in read(state["instruments"], type=dict[str, msgspec.Raw]).items():
             if name in self.instruments:
-                self.instruments[name].restore(kept)
+                self.instruments[name].restore(read(kept))
 
     @property
     def rules(self) -> list[Rules]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from typing import cast
+from zlib import compress, decompress
 
 import msgspec
 
@@ -44,7 +45,7 @@ class History:
         self.spliced = False
         self.levels: list[LevelContext] = []
         self.as_of: Micros | None = None
-        self._payload = b""
+        self._payload = b""  # compressed
         self._spoken: tuple[tuple[str, ...], Part] | None = None
 
     # -- what happened ------------------------------------------------------------------------------------------
@@ -67,7 +68,7 @@ class History:
     def _keep(self, document: ContextDocument, payload: bytes) -> None:
         # what has been seeded stands in `_payload` alone
         lean = msgspec.structs.replace(document, bars={}, minutes=[], sizes=None)
-        self.document, self._payload, self._spoken = lean, payload, None
+        self.document, self._payload, self._spoken = lean, compress(payload, 1), None
         self.as_of = max(document.batch_end.values(), default=document.created)
         strong = [level for level in document.levels if level.strength >= MIN_STRENGTH]
         self.levels = sorted(strong, key=lambda level: (level.price, level.zone_low))
@@ -150,7 +151,7 @@ class History:
         """All of it as JSON-able values."""
         certificate = self.certificate
         return {
-            "document": b64encode(self._payload).decode(),
+            "document": b64encode(decompress(self._payload) if self._payload else b"").decode(),
             "certificate": None if certificate is None else msgspec.to_builtins(certificate),
             "spliced": self.spliced,
         }

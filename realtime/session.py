@@ -118,7 +118,7 @@ class SessionProfile:
         """Fill the minutes between the document's end and the first one observed from closed 1m bars, spread evenly."""
         if not self.width or not self._base_end or self.live_from <= self._base_end:
             return
-        known = {bar.open_time: bar for bar in bars.closed("1m")[-KEPT_MINUTES:]}
+        known = {bar.open_time: bar for bar in bars.closed("1m", KEPT_MINUTES)}
         moved = False
         while self._base_end < self.live_from and (bar := known.get(self._base_end)) is not None:
             spread = from_bars([bar], self.width, "1m")

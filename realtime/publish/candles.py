@@ -86,7 +86,7 @@ class Candles:
             newest = self.published.get(timeframe)
             if newest is None or newest + 2 * length > end:
                 continue
-            for bar in self._store.closed(timeframe)[-RECENT:]:
+            for bar in self._store.closed(timeframe, RECENT):
                 if bar.open_time > newest and bar.open_time + length <= end:
                     self.published[timeframe] = newest = bar.open_time
                     messages.append(self._closed(timeframe, bar, ts_recv, complete=not complaints, corrected=False))
@@ -96,7 +96,7 @@ class Candles:
         """The venue's closed bar differs from the one already published: say it again, as the venue has it."""
         if timeframe not in self._outlets or self.published.get(timeframe, -1) < open_time:
             return []
-        for bar in self._store.closed(timeframe)[-RECENT:]:
+        for bar in self._store.closed(timeframe, RECENT):
             if bar.open_time == open_time:
                 return [self._closed(timeframe, bar, ts_recv, complete=True, corrected=True)]
         return []

@@ -130,6 +130,44 @@ def minute_bar(ring: TradeRing, minute: int, before: int | None = None) -> Bar |
     )  # fmt: skip
 
 
+_pack = msgspec.msgpack.Encoder().encode
+_bar_of = msgspec.msgpack.Decoder(Bar).decode
+
+
+class _Shelf:
+    """Closed bars of one timeframe by open time, packed: they are many and seldom read."""
+
+    __slots__ = ("_packed",)
+
+    def __init__(self) -> None:
+        self._packed: dict[Micros, bytes] = {}
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    def __contains__(self, open_time: Micros) -> bool:
+        return open_time in self._packed
+
+    def get(self, open_time: Micros) -> Bar | None:
+        """The bar that opened then, None if it is not known."""
+        packed = self._packed.get(open_time)
+        return None if packed is None else _bar_of(packed)
+
+    def put(self, bar: Bar) -> None:
+        """Keep a bar, in place of an earlier one of its time."""
+        self._packed[bar.open_time] = _pack(bar)
+
+    def newest(self, count: int | None = None) -> list[Bar]:
+        """The last so many bars (all of them), ascending."""
+        times = sorted(self._packed)
+        return [_bar_of(self._packed[at]) for at in (times if count is None else times[-count:])]
+
+    def trim(self, count: int) -> None:
+        """Forget all but the newest."""
+        if len(self._packed) > count:
+            self._packed = {at: self._packed[at] for at in sorted(self._packed)[-count:]}
+
+
 class BarStore:
     """Up to `depth` closed bars per timeframe: seeded by history, continued by the ring, corrected by the venue."""
 
@@ -137,7 +175,7 @@ class BarStore:
         self.grid = grid
         self.depth = depth
         self.mismatches = 0
-        self._bars: dict[str, dict[Micros, Bar]] = {timeframe: {} for timeframe in TIMEFRAMES}
+        self._bars = {timeframe: _Shelf() for timeframe in TIMEFRAMES}
         self._done: Micros = 0  # minutes before this one have been closed from the ring, or never can be
         self._cache: dict[str, tuple[Micros, Micros, list[Bar], Micros]] = {}  # start, end, the bar so far, known
 
@@ -146,8 +184,9 @@ class BarStore:
         for timeframe in TIMEFRAMES:
             kept = self._bars[timeframe]
             for bar in bars.get(timeframe, ()):
-                kept.setdefault(bar.open_time, bar)
-            self._trim(timeframe)
+                if bar.open_time not in kept:
+                    kept.put(bar)
+            kept.trim(self.depth)
         self._cache.clear()
 
     def candle(self, candle: Candle) -> bool:
@@ -157,8 +196,8 @@ class BarStore:
         bar = bar_of(candle, self.grid)
         kept = self._bars[candle.timeframe]
         mine = kept.get(bar.open_time)
-        kept[bar.open_time] = bar
-        self._trim(candle.timeframe)
+        kept.put(bar)
+        kept.trim(self.depth)
         self._cache.clear()
         return mine is None or self._agree(mine, bar)
 
@@ -186,14 +225,14 @@ class BarStore:
             if not isinstance(bar, Bar):
                 pass
             elif theirs is None:
-                minutes[open_time] = bar
+                minutes.put(bar)
                 closed.append(("1m", bar))
             else:  # the venue's came first, or history has it
                 self._agree(bar, theirs)
             closed.extend(self._close_larger(open_time + MINUTE))
         self._done = end
-        for timeframe in TIMEFRAMES:
-            self._trim(timeframe)
+        for kept in self._bars.values():
+            kept.trim(self.depth)
         self._cache.clear()
         return closed
 
@@ -205,7 +244,7 @@ class BarStore:
                 tiles, known = self._tiles(timeframe, end - length, end)
                 if known == length:
                     bar = merge(tiles)
-                    self._bars[timeframe][bar.open_time] = bar
+                    self._bars[timeframe].put(bar)
                     closed.append((timeframe, bar))
         return closed
 
@@ -278,16 +317,9 @@ class BarStore:
             progress=(now - start) / length,
         )
 
-    def closed(self, timeframe: str) -> list[Bar]:
-        """The closed bars of a timeframe, ascending."""
-        kept = self._bars[timeframe]
-        return [kept[open_time] for open_time in sorted(kept)]
-
-    def _trim(self, timeframe: str) -> None:
-        kept = self._bars[timeframe]
-        if len(kept) > self.depth:
-            newest = sorted(kept)[-self.depth :]
-            self._bars[timeframe] = {open_time: kept[open_time] for open_time in newest}
+    def closed(self, timeframe: str, count: int | None = None) -> list[Bar]:
+        """The last `count` closed bars of a timeframe (None: all), ascending."""
+        return self._bars[timeframe].newest(count)
 
     def state(self) -> dict[str, object]:
         """All of it as JSON-able values."""
@@ -305,5 +337,6 @@ class BarStore:
         self._done = cast("int", state["done"])
         self.mismatches = cast("int", state["mismatches"])
         for timeframe, rows in cast("dict[str, list[list[int]]]", state["bars"]).items():
-            self._bars[timeframe] = {row[0]: Bar(*row) for row in rows}
+            for row in rows:
+                self._bars[timeframe].put(Bar(*row))
         self._cache.clear()

@@ -6,8 +6,10 @@ of windows; a window is one row minus another. Integers never drift, and Python'
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import cast
+
+import msgspec
 
 from warehouse.clock import Micros
 from warehouse.instruments import Grid
@@ -21,6 +23,10 @@ LATENESS = 2
 DAY_SECONDS = 86_400
 _NO_LOW = 1 << 62
 
+_pack = msgspec.json.Encoder().encode  # JSON, for sums outgrow 64 bits
+_row_of: Callable[[bytes], Row] = msgspec.json.Decoder(Row).decode
+_ZERO = _pack(ZERO)
+
 
 class TradeRing:
     """Trades of one instrument over the last `depth` seconds and since 00:00 UTC, as sums of ticks and lots.
@@ -28,12 +34,14 @@ class TradeRing:
     Time advances by `advance` (the engine's timer) and by the trades themselves. Observation begins at `start`;
     windows that reach further back are `WARMUP`, those that touch a marked gap `GAP`. A trade more than two seconds
     late is refused and counted in `late`, unless it falls into a marked gap: then it is the repair waited for.
+
+    Rows are kept as text, a third of the memory; `_base`, the row before the running second, is at hand.
     """
 
     __slots__ = (
-        "_buy", "_buy_ticks", "_count", "_day", "_day_base", "_day_whole", "_first", "_high", "_low", "_minutes",
-        "_open_last", "_pending", "_previous", "_rows", "_second", "_sell", "_sell_ticks", "_size", "_start", "_tick2",
-        "depth", "gaps", "grid", "late",
+        "_base", "_buy", "_buy_ticks", "_count", "_day", "_day_base", "_day_whole", "_first", "_high", "_low",
+        "_minutes", "_open_last", "_pending", "_previous", "_rows", "_second", "_sell", "_sell_ticks", "_size",
+        "_start", "_tick2", "depth", "gaps", "grid", "late",
     )  # fmt: skip
 
     def __init__(self, grid: Grid, depth: int = 1024) -> None:
@@ -42,7 +50,8 @@ class TradeRing:
         self.late = 0
         self.gaps = Gaps()
         self._size = depth + 1
-        self._rows: list[Row] = [ZERO] * self._size
+        self._rows = [_ZERO] * self._size
+        self._base: Row = ZERO
         self._second = -1
         self._start = -1
         self._count = self._buy = self._sell = self._buy_ticks = self._sell_ticks = self._tick2 = 0
@@ -66,7 +75,7 @@ class TradeRing:
         self._start = self._second = second
         self._day = second - second % DAY_SECONDS
         self._day_whole = second == self._day
-        self._rows[second % self._size] = ZERO
+        self._base, self._rows[second % self._size] = ZERO, _ZERO
 
     def add(self, ts_event: Micros, ticks: int, lots: int, is_buy: bool) -> bool:
         """Count one market trade. False: it came too late (counted) or from before the start, and is in no window."""
@@ -103,10 +112,11 @@ class TradeRing:
         if self._pending:
             self._flush()
         while self._second < second:
-            row = self._tail()
+            row, text = self._tail(), self._rows[self._second % self._size]
             self._open_last = 0
             self._second = now = self._second + 1
-            self._rows[now % self._size] = row
+            self._rows[now % self._size] = text if row is self._base else _pack(row)
+            self._base = row
             if now % 60 == 0:
                 self._turn_minute(now)
 
@@ -118,7 +128,7 @@ class TradeRing:
         self._first = self._high = 0
         self._low = _NO_LOW
         if now % DAY_SECONDS == 0:
-            base = list(self._rows[now % self._size][:6])
+            base = list(self._base[:6])
             whole = self._day_whole and not self.gaps.touch(self._day, now)
             self._previous = [b - a for a, b in zip(self._day_base, base, strict=True)] if whole else None
             self._day, self._day_base, self._day_whole = now, base, self._start <= now
@@ -178,21 +188,27 @@ class TradeRing:
         self._refold(first, merged)
 
     def _refold(self, first: int, buckets: dict[int, Bucket]) -> None:
-        row = self._rows[first % self._size]
+        text = self._rows[first % self._size]
+        row = _row_of(text)
         for second in range(first, self._second):
             bucket = buckets.get(second)
             if bucket is not None:
                 row = fold(row, bucket)
-            self._rows[(second + 1) % self._size] = row
+                text = _pack(row)
+            self._rows[(second + 1) % self._size] = text
+        self._base = row
 
     def _buckets(self, first: int, end: int) -> Iterator[Bucket]:
         """The seconds of `[first, end)` that hold trades, ascending; the running second is not among them."""
-        before = self._rows[first % self._size]
+        known = self._rows[first % self._size]
+        before = _row_of(known)
         for second in range(first, end):
-            row = self._rows[(second + 1) % self._size]
-            if row[0] != before[0]:
-                yield [second, *(b - a for a, b in zip(before[:6], row[:6], strict=True)), row[9]]
-            before = row
+            text = self._rows[(second + 1) % self._size]
+            if text is not known:
+                known, row = text, _row_of(text)
+                if row[0] != before[0]:
+                    yield [second, *(b - a for a, b in zip(before[:6], row[:6], strict=True)), row[9]]
+                before = row
 
     def gap(self, start: Micros, end: Micros | None = None) -> None:
         """Trades of `[start, end)` are missing; `end` None: nobody knows yet until when. Such windows answer `GAP`."""
@@ -219,11 +235,11 @@ class TradeRing:
         """The newest price in ticks, 0 if no trade was seen."""
         if self._pending:
             self._flush()
-        return self._open_last or self._rows[self._second % self._size][9]
+        return self._open_last or self._base[9]
 
     def _tail(self) -> Row:
         """The row at the end of the running second."""
-        row = self._rows[self._second % self._size]
+        row = self._base
         if self._count == row[0]:
             return row
         return fold(
@@ -237,7 +253,9 @@ class TradeRing:
     def _row(self, boundary: int) -> Row:
         if boundary > self._second:
             return self._tail()
-        return self._rows[max(boundary, self._start, self._second - self.depth) % self._size]
+        if boundary == self._second:
+            return self._base
+        return _row_of(self._rows[max(boundary, self._start, self._second - self.depth) % self._size])
 
     def window(self, end: int, seconds: int) -> TradeWindow:
         """Trades of `[end - seconds, end)`, seconds UTC. `end = second + 1` includes the running second (not final)."""
@@ -347,15 +365,15 @@ class TradeRing:
             self._minutes[minute] = [first, max(high, high_here), min(low, low_here)]
 
     def _open_bucket(self) -> Bucket:
-        row = self._rows[self._second % self._size]
+        row = self._base
         sums = (self._count, self._buy, self._sell, self._buy_ticks, self._sell_ticks, self._tick2)
         return [self._second, *(b - a for a, b in zip(row[:6], sums, strict=True)), self._open_last]
 
     def _load(self, first: int, close: int, buckets: dict[int, Bucket], running: Bucket) -> None:
         """Rows anew from `first` on, counted from zero, then the running second."""
-        self._rows[first % self._size] = (0, 0, 0, 0, 0, 0, 0, 0, 0, close)
+        self._rows[first % self._size] = _pack((0, 0, 0, 0, 0, 0, 0, 0, 0, close))
         self._refold(first, buckets)
-        row = self._rows[self._second % self._size]
+        row = self._base
         self._count, self._buy, self._sell, self._buy_ticks, self._sell_ticks, self._tick2 = (
             a + b for a, b in zip(row[:6], running[1:7], strict=True)
         )
