@@ -113,7 +113,7 @@ class Remembered(dict[float, int]):
         return whole
 
 
-REMEMBERED = 4096
+REMEMBERED = 1024
 """Prices or sizes: as many as a market uses in a while, and few enough to be forgotten at once."""
 
 
