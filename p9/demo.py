@@ -25,6 +25,9 @@ from warehouse.instruments import timeframe_us
 
 MARKER = ".p9-demo"
 
+BESIDE = ("books", "price_candles", "--timeframe", "1h", "--since", "10d")
+"""What of history is fetched while the live part runs: no message waits for it."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -80,12 +83,17 @@ async def _show(plan: Plan, home: Path, venues: Supervisor, console: Console, st
             console.print(
                 f"live for {plan.seconds:.0f} s; look on: P9_HOME={plan.home} {program} watch 'fusion_data:*'"
             )
+        fetching = None if plan.tapes else asyncio.create_task(running.once("beside", ["backfill", *BESIDE], stop))
+        if fetching is not None and not stop.is_set():
+            console.print("meanwhile books, and mark and index candles of 1h for ten days (p9 up: all timeframes)")
         await follow(running, plan.seconds, console, stop)
+        if fetching is not None:
+            await fetching
         if stop.is_set():
             return None
         memory = running.memory()
         await running.supervisor.end("recorder")
-        return summarise(settings, memory, recorded)
+        return summarise(settings, memory, recorded, beside=fetching is not None)
 
 
 def _own(home: Path) -> Path:

@@ -87,17 +87,24 @@ class Summary:
                     table.add_row(*row)
                 console.print(table)
             for line in lines:
-                console.print(Padding(Text(line), (0, 0, 0, 2)))
+                console.print(Text(f"  {line}") if console.soft_wrap else Padding(Text(line), (0, 0, 0, 2)))
         console.print()
         for fault in self.faults:
             console.print(f"[red]not right:[/red] {escape(fault)}")
         console.print("all promises held" if self.good else f"{len(self.faults)} promises did not hold")
 
 
-def summarise(settings: Settings, memory: dict[str, int], recorded: Mapping[Series, int] | None = None) -> Summary:
+def summarise(
+    settings: Settings,
+    memory: dict[str, int],
+    recorded: Mapping[Series, int] | None = None,
+    *,
+    beside: bool = False,
+) -> Summary:
     """Read lake and bus. The lake must exist; the bus must still answer.
 
-    `recorded` says how many candles the venues had to give of each series; None: as many as were asked for.
+    `recorded` says how many candles the venues had to give of each series; None: as many as were asked for. `beside`:
+    every book was asked for too, and every perpetual's mark and index candles.
     """
     from warehouse.reading import connect
 
@@ -107,6 +114,8 @@ def summarise(settings: Settings, memory: dict[str, int], recorded: Mapping[Seri
         if name in _tables():
             summary.tables.append([name, f"{lake.execute(f'select count(*) from {name}').fetchall()[0][0]:,}"])
     _candles(lake, settings, summary, recorded)
+    if beside:
+        _beside(lake, settings, summary)
     _seams(lake, settings, summary)
     _gaps(lake, summary)
     _audits(lake, summary)
@@ -158,6 +167,18 @@ def _answered(lake: DuckDBPyConnection, depth: int) -> set[Series]:
         "where dataset = 'candles' group by all"
     ).fetchall()
     return {(row[0], row[1], row[2]) for row in rows if row[4] - row[3] >= depth * timeframe_us(row[2])}
+
+
+def _beside(lake: DuckDBPyConnection, settings: Settings, summary: Summary) -> None:
+    books = lake.execute("select count(distinct (venue, instrument)) from books where origin = 'rest'").fetchall()[0][0]
+    prices = lake.execute("select count(distinct (venue, instrument, kind)) from price_candles").fetchall()[0][0]
+    listings = settings.listings()
+    perps = sum(one.market == "perp" for one in listings)
+    for what, held, wanted in (("books", books, len(listings)), ("mark and index prices", prices, 2 * perps)):
+        whole = f"{held} of {wanted} {what} fetched"
+        summary.lake += f"; {whole}"
+        if held < wanted:
+            summary.faults.append(whole)
 
 
 def _seams(lake: DuckDBPyConnection, settings: Settings, summary: Summary) -> None:

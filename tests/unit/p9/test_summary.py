@@ -15,6 +15,7 @@ from p9.table import fused
 from realtime.channels import CHANNELS, channel
 from tests.kit.bus import Bus, bus
 from tests.kit.journals import trade
+from warehouse.rows import BookPicture
 from warehouse.store import Lake
 
 __all__ = ["bus"]
@@ -46,6 +47,27 @@ def test_a_run_that_left_nothing_kept_no_promise(tmp_path: Path, bus: Bus) -> No
     lines = _shown(found)
     assert f"{len(found.faults)} promises did not hold" in lines
     assert "not right: okx BTC-USDT: no seam certificate" in lines
+
+
+def test_books_and_prices_that_were_asked_for_are_counted(tmp_path: Path, bus: Bus) -> None:
+    lake = Lake(tmp_path / "lake", realm="emulated")
+    book = BookPicture(
+        venue="okx", instrument="BTC-USDT", ts_event=1, ts_recv=2, update_id=5, bid_prices=[2.0], bid_sizes=[1.0],
+        ask_prices=[3.0], ask_sizes=[0.5], origin="stream",
+    )  # fmt: skip
+    lake.append("books", [book])
+    settings = _settings(tmp_path, bus)
+    assert "0 of 1 books fetched" in summarise(settings, {}, beside=True).faults
+    lake.append("books", [msgspec.structs.replace(book, origin="rest")])
+    found = summarise(settings, {}, beside=True)
+    assert found.lake.endswith("; 1 of 1 books fetched; 0 of 0 mark and index prices fetched")
+    assert not any("fetched" in fault for fault in found.faults)
+
+
+def test_where_nobody_wraps_lines_they_are_whole() -> None:
+    out = io.StringIO()
+    Summary(notes=["why " * 60]).show(Console(file=out, width=80, soft_wrap=True))
+    assert "why " * 60 in out.getvalue()
 
 
 def test_a_message_of_another_realm_is_a_fault(tmp_path: Path, bus: Bus) -> None:
