@@ -11,10 +11,13 @@ import msgspec
 import pytest
 
 from tests.unit.venues.okx_market import NOW, SPOT, SWAP, Market
+from warehouse.budgets.limits import okx as budget
 from warehouse.clock import HOUR, MINUTE, SECOND
 from warehouse.records import BestQuote
+from warehouse.venues.base import Fetch
 from warehouse.venues.okx import ENDPOINTS, NAME, emulated, symbol
-from warehouse.venues.okx.emulate import EmulatedOkx
+from warehouse.venues.okx.emulate import LIMITS, WINDOW, EmulatedOkx
+from warehouse.venues.okx.emulate_feeds import WINDOWS
 from warehouse.venues.okx.emulate_socket import EmulatedOkxConnection
 from warehouse.venues.okx.render import number, wire_size
 
@@ -44,6 +47,21 @@ def test_numbers_are_written_as_okx_writes_them() -> None:
     assert [number(x) for x in (64000.0, 1e-08, 0.1, 1e16)] == ["64000", "0.00000001", "0.1", "10000000000000000"]
     assert [wire_size(lots, SWAP) for lots in (0, 1, 100, 735)] == ["0", "0.01", "1", "7.35"]
     assert wire_size(12_060_306, SPOT) == "0.12060306"
+
+
+def test_the_status_is_told_every_five_seconds() -> None:
+    venue = EmulatedOkx(Market())
+    at = (0, SECOND, 5 * SECOND - 1, 5 * SECOND, 6 * SECOND)
+    assert [get(venue, "system/status", NOW + one)[0] for one in at] == [200, 429, 429, 200, 429]
+
+
+def test_our_budget_asks_for_no_more_than_the_venue_answers() -> None:
+    for path, (limit, _) in LIMITS.items():
+        fetch = Fetch(purpose="status", base="rest", path=path, query={}, ccxt="")
+        ours, weight = budget(fetch)
+        window = WINDOWS.get(path, WINDOW)
+        assert ours.per_us == window, path
+        assert ours.amount // weight <= limit, path
 
 
 def test_pages_descend_and_bounds_are_exclusive() -> None:

@@ -33,7 +33,7 @@ LIMITS: dict[str, tuple[int, str]] = {
     "/api/v5/public/market-data-history": (5, ""),
     **emulate_feeds.LIMITS,
 }
-"""Requests per two seconds and address, and the parameter that has a budget of its own."""
+"""Requests per two seconds (or as `WINDOWS` has it) and address, and the parameter that has a budget of its own."""
 
 
 class EmulatedOkx:
@@ -72,7 +72,8 @@ class EmulatedOkx:
             return _reply(404, "404", "Invalid Request URI", [])
         limit, own = LIMITS[path]
         key = (path, query.get(own, "") if own else "")
-        asked = [at for at in self._asked.get(key, ()) if at > now - WINDOW]
+        window = emulate_feeds.WINDOWS.get(path, WINDOW)
+        asked = [at for at in self._asked.get(key, ()) if at > now - window]
         self._asked[key] = asked
         if len(asked) >= limit:
             return _reply(429, "50011", "Too Many Requests", [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from warehouse.clock import DAY, Micros
+from warehouse.clock import DAY, SECOND, Micros
 from warehouse.instruments import Rules, timeframe_us
 from warehouse.records import InsuranceFund, VenueStatus
 from warehouse.venues.base import MarketView, MarkKind
@@ -48,7 +48,10 @@ LIMITS: dict[str, tuple[int, str]] = {
     "/api/v5/support/announcements": (5, ""),
     "/api/v5/system/status": (1, ""),
 }
-"""Requests per two seconds and address, and the parameter that has a budget of its own."""
+"""Requests per two seconds (or as `WINDOWS` has it) and address, and the parameter that has a budget of its own."""
+
+WINDOWS: dict[str, Micros] = {"/api/v5/system/status": 5 * SECOND}
+"""Where requests are counted over another time."""
 
 
 class Feeds:
