@@ -1,4 +1,4 @@
-"""How much memory an instrument comes to in the long run: after a day of a busy market, and while it is written down."""
+"""How much memory an instrument comes to in the long run: after a day of a busy market, and while it is written."""
 
 from __future__ import annotations
 
