@@ -126,7 +126,8 @@ class Instrument:
         sound = not self._open_gaps.open
         if self._prints:
             messages.append(trade_message(self._trade_out, trade, sound))
-        messages.append(self.whales.block(trade, sound))
+        if trade.lots:  # one of nothing has no price
+            messages.append(self.whales.block(trade, sound))
 
     def _resumed(self, trade: Trade, source: str) -> None:
         """Trades flow (again): a hole of the venue's contiguous ids is known by now, so none means none was lost."""

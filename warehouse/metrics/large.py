@@ -32,10 +32,10 @@ LargeKind = Literal["WHALE", "INFERRED", "VENUE"]
 
 
 class Large(msgspec.Struct, frozen=True, gc=False):
-    """A large order and why it is one. `threshold` in ticks times lots, None while there is none, then `confidence`
+    """A large order and why it is one.
 
-    too: notional over threshold, 1 at most, a score of size and no probability. `ratio` is the size in minutes of
-    usual volume.
+    `threshold` is in ticks times lots; `confidence` is notional over threshold, 1 at most: a score of size, no
+    probability. Both are None while there is no threshold. `ratio` is the size in minutes of usual volume.
     """
 
     kind: LargeKind
