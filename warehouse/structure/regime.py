@@ -68,7 +68,7 @@ def regime(
     if raw is None:
         return Regime(None, None, 0, standing, Reason.ZERO_VARIANCE)
     confirmed: str | None = None
-    age = len(bars) - n
+    age = len(bars) - n  # never confirmed: since the first bar with an ATR
     after: str | None = raw
     for back, (kind, _) in enumerate(judged):
         if kind is not None and kind == after:
