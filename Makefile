@@ -22,7 +22,7 @@ chaos: $(STAMP)          ## flows killed 200 times at random; P9_CHAOS_SEED=n re
 readers: $(STAMP)        ## ten minutes of everybody writing and four reading; P9_MINUTES=n for others
 	P9_MINUTES=$${P9_MINUTES:-10} $(BIN)/python -m pytest -s -m slow tests/faults/test_readers.py
 
-scale: $(SCALE)          ## several machines: S3, PostgreSQL, a work pool, Dask, one request budget; five to ten minutes
+scale: $(SCALE)          ## several machines: S3, PostgreSQL, a work pool, Dask, Ray, one request budget; five to ten minutes
 	$(BIN)/python -m pytest -m slow tests/faults/test_scale.py tests/faults/test_budgets.py
 
 slow: $(SCALE)           ## the long tests

@@ -35,5 +35,9 @@ def listed(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
 def config(command: C) -> C:
     """`--config FILE`: what `P9_CONFIG` says otherwise."""
     return click.option(
-        "--config", metavar="FILE", expose_value=False, callback=_chosen, help="Configuration file (else P9_CONFIG)."
+        "--config",
+        metavar="FILE",
+        expose_value=False,
+        callback=_chosen,
+        help="Your settings (else P9_CONFIG, else the defaults).",
     )(command)

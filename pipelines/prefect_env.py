@@ -61,10 +61,12 @@ def running(home: Path) -> str | None:
 
 
 def answers(url: str) -> bool:
-    """Whether a Prefect server is healthy at `url` (an API's, ending in `/api`)."""
+    """Whether a Prefect server is healthy at `url` (an API's, ending in `/api`), or wants to know who asks."""
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=2) as reply:
             healthy: bool = reply.status == 200
             return healthy
+    except urllib.error.HTTPError as error:
+        return error.code in (401, 403)
     except (urllib.error.URLError, OSError, ValueError):
         return False

@@ -48,10 +48,17 @@ def server_for_here(home: Path) -> Callable[[], None]:
     """See to it that this process's flows find a server: the one that is named, or runs for this home, else a new one,
     which ends with the process. Returns what waits until it answers.
 
-    Prefect reads its environment once. Where it is imported already, it goes on with the server that it has.
+    Prefect reads its environment once. Where it is imported already, it goes on with the server that it has. Raises
+    ConfigError when a server is named that does not answer.
     """
     prepare(home)
-    if "PREFECT_API_URL" in os.environ or "prefect" in sys.modules:
+    if named := os.environ.get("PREFECT_API_URL"):
+        if not answers(named):
+            raise ConfigError(
+                f"no Prefect server answers at {named} (PREFECT_API_URL); start it, or unset the variable"
+            )
+        return lambda: None
+    if "prefect" in sys.modules:
         return lambda: None
     url, process, where = _start(home, "127.0.0.1", 0, PREFECT_UI_ENABLED="0", PREFECT__SERVER_EPHEMERAL="1")
     atexit.register(_end, process)

@@ -42,14 +42,19 @@ def moment(text: str, now: int) -> int:
 @click.command()
 @click.argument("datasets", nargs=-1, required=True, type=click.Choice(CHOICES), metavar="DATASET...")
 @click.option("--venue", "venues", multiple=True, help="Only this venue; may be repeated.")
-@click.option("--symbol", "symbols", multiple=True, help="Only this instrument (BTC-USDT-PERP) or base coin (BTC).")
+@click.option(
+    "--symbol",
+    "symbols",
+    multiple=True,
+    help="Only this instrument (BTC-USDT-PERP) or base coin (BTC); may be repeated.",
+)
 @click.option(
     "--timeframe",
     "--timeframes",
     "timeframes",
     multiple=True,
     callback=options.listed,
-    help="Only this timeframe of candles; may be repeated, or several with commas.",
+    help="Only this timeframe of candles; may be repeated, or name several with commas.",
 )
 @click.option("--since", help="Start: a UTC date or time, or an age (30d). Default: what the settings keep.")
 @click.option("--until", help="End, exclusive. Default: now.")
@@ -58,14 +63,14 @@ def moment(text: str, now: int) -> int:
     "kinds",
     multiple=True,
     type=click.Choice(ARCHIVE_KINDS),
-    help="Of archives only these; may be repeated. Default: trades, funding, open_interest.",
+    help="With archives: only this kind; may be repeated. Default: trades, funding, open_interest.",
 )
 @click.option(
     "--file",
     "files",
     multiple=True,
     type=click.Path(),
-    help="Of archives this file, or all files of this folder, instead of the venues' own; may be repeated.",
+    help="With archives: this file, or all files of this folder, instead of the venues' own; may be repeated.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Reports as JSON lines instead of a table.")
 @options.config
@@ -80,14 +85,23 @@ def backfill(
     files: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Fetch what is missing of DATASET... or of all. Safe to repeat.
+    """Fetch what the lake is missing. Safe to repeat: what has landed is not asked for again.
 
-    DATASET is one of reference, candles, trades, funding, price_candles (mark and index), open_interest, books,
-    insurance, calendar. Books, insurance and calendar are as of now, the others of the asked range.
+    \b
+    DATASET is one or more of
+      reference                       the trading rules
+      candles, price_candles          of trades; of mark and index price
+      trades, funding, open_interest
+      books, insurance, calendar      as they are now, whatever the range
+      all                             all of these
+      structure                       at the end what p9 structure does
+      archives                        bulk files of the venues (default: of the
+                                      last seven days), or those of --file
 
-    With structure, context documents are made at the end, as p9 structure does.
-
-    With archives, the venues' bulk files of the range (default: seven days), or those that --file names.
+    \b
+    p9 backfill all structure
+    p9 backfill candles --since 30d --until 2d --timeframe 1h,1m --symbol BTC
+    p9 backfill archives --since 30d --kind trades
 
     Exit code 0: every part was answered; 1: some part failed; 2: a wrong choice; 3: no venue could be reached.
     """

@@ -23,7 +23,7 @@ import click
     "journals",
     multiple=True,
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Recorded frames of Binance USD-M instead of emulated ones; may be given several times.",
+    help="Recorded frames of Binance USD-M instead of emulated ones; may be repeated.",
 )
 @click.option(
     "--rate", type=click.FloatRange(100, 100_000), default=10_000.0, show_default=True, help="Of the journey."

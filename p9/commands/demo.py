@@ -12,13 +12,31 @@ import click
     "--seconds", type=click.FloatRange(min=1), default=120.0, show_default=True, help="Length of the live part."
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the emulated market.")
-@click.option("--tape", multiple=True, type=click.Path(exists=True, path_type=Path), help="Play this journal instead.")
-@click.option("--history", multiple=True, type=click.Path(exists=True, path_type=Path), help="A tape's candles.")
+@click.option(
+    "--tape",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="Play this journal instead; may be repeated.",
+)
+@click.option(
+    "--history",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    help="Folder of recorded candles behind a tape; may be repeated.",
+)
 @click.option(
     "--lookback", type=click.IntRange(min=1), default=10, show_default=True, help="Minutes of trades to backfill."
 )
-@click.option("--home", type=click.Path(path_type=Path), default=Path("p9-demo"), show_default=True)
-@click.option("--venue", "venues", multiple=True, type=click.Choice(["binance", "bybit", "okx"]), help="Only these.")
+@click.option(
+    "--home", type=click.Path(path_type=Path), default=Path("p9-demo"), show_default=True, help="Its own folder."
+)
+@click.option(
+    "--venue",
+    "venues",
+    multiple=True,
+    type=click.Choice(["binance", "bybit", "okx"]),
+    help="Only this venue; may be repeated.",
+)
 def demo(
     seconds: float,
     seed: int,

@@ -14,13 +14,13 @@ import click
     "tapes",
     multiple=True,
     type=click.Path(exists=True, path_type=Path),
-    help="Play this journal (a folder or a segment) in its own time; repeatable.",
+    help="Play this journal (a folder or a segment) in its own time; may be repeated.",
 )
 @click.option(
     "--history",
     multiple=True,
     type=click.Path(exists=True, file_okay=False),
-    help="Folder of recorded candles and funding rates behind a tape; repeatable.",
+    help="Folder of recorded candles and funding rates behind a tape; may be repeated.",
 )
 @click.option("--venues", default="binance,bybit,okx", show_default=True, help="Which venues, by commas.")
 @click.option(

@@ -11,14 +11,19 @@ from p9 import options
 
 @click.command()
 @click.argument("form", type=click.Choice(["nautilus", "hftbacktest"]))
-@click.option("--venue", required=True)
+@click.option("--venue", required=True, help="One of those in the lake.")
 @click.option("--symbol", required=True, help="The instrument: BTC-USDT-PERP.")
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="The catalog's folder; of hftbacktest an .npz file."
 )
-@click.option("--from", "start", metavar="TIME", help="First moment: 2026-11-20 or 2026-11-20T12:00:00Z.")
-@click.option("--to", "end", metavar="TIME", help="The moment before which it ends.")
-@click.option("--latency-us", type=click.IntRange(0), default=0, help="Receipt of what did not come by the stream.")
+@click.option("--since", "--from", "start", metavar="TIME", help="Start: 2026-11-20 or 2026-11-20T12:00:00Z.")
+@click.option("--until", "--to", "end", metavar="TIME", help="End, exclusive.")
+@click.option(
+    "--latency-us",
+    type=click.IntRange(0),
+    default=0,
+    help="How long after its event what did not come by the stream counts as received.",
+)
 @options.config
 def export(form: str, venue: str, symbol: str, out: Path, start: str | None, end: str | None, latency_us: int) -> None:
     """Trades, and depth where book pictures were recorded, as nautilus_trader's catalog or hftbacktest's event array.

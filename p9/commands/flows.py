@@ -13,10 +13,10 @@ from p9 import options
 
 @click.group()
 def flows() -> None:
-    """Scheduled backfills and structure."""
+    """The schedule: history fetched, repaired, compared and kept small; `p9 flows list` names each flow."""
 
 
-@flows.command()
+@flows.command(short_help="Run the schedule here until interrupted.")
 @options.config
 def serve() -> None:
     """Run the schedule here until interrupted, with a Prefect server of its own unless one is configured."""
@@ -41,7 +41,7 @@ def serve() -> None:
         pass  # asked to stop
 
 
-@flows.command()
+@flows.command(short_help="Register the schedule at a work pool of a Prefect server.")
 @options.config
 @click.option("--pool", required=True, help="Name of an existing Prefect work pool.")
 def deploy(pool: str) -> None:
@@ -68,10 +68,10 @@ def deploy(pool: str) -> None:
         raise click.ClickException(f"{error} Make it with: prefect work-pool create {pool} --type process") from None
 
 
-@flows.command()
+@flows.command(short_help="Run only the Prefect server, with its pages for people.")
 @options.config
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0: all of them.")
-@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Default: any free port.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Port; default: any free one.")
 def server(host: str, port: int) -> None:
     """Run only the Prefect server, with its pages for people. Flows of the same home started later use it.
 

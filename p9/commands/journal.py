@@ -12,10 +12,15 @@ def journal() -> None:
     """Convert, inspect and print journals."""
 
 
-@journal.command("import")
+@journal.command("import", short_help="Convert recordings into a journal.")
 @click.option("--venue", required=True, type=click.Choice(["binance", "bybit", "okx"]))
 @click.option("--market", required=True, type=click.Choice(["spot", "perp"]))
-@click.option("--instrument", "instruments", multiple=True, help="Default: BTC-USDT or BTC-USDT-PERP.")
+@click.option(
+    "--instrument",
+    "instruments",
+    multiple=True,
+    help="Only this instrument; may be repeated. Default: BTC-USDT or BTC-USDT-PERP.",
+)
 @click.option("--at", "day", help="Date of the recording (YYYY-MM-DD) for dated formats; default: from its times.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
@@ -62,7 +67,7 @@ def info(path: Path) -> None:
             click.echo(f"  streams: {', '.join(header.streams)}")
 
 
-@journal.command()
+@journal.command(short_help="Print entries as JSON lines.")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.option("--limit", type=int, help="Stop after this many entries.")
 def cat(path: Path, limit: int | None) -> None:

@@ -16,9 +16,11 @@ def lab() -> None:
 
 
 @lab.command()
-@click.option("--seed", "seeds", multiple=True, type=int, default=(1,), show_default=True, help="May be given again.")
-@click.option("--venue", "venues", multiple=True, type=click.Choice(VENUES), help="May be given again; default: all.")
-@click.option("--kind", "kinds", multiple=True, help="Of fault (`p9 lab list`); may be given again; default: all.")
+@click.option(
+    "--seed", "seeds", multiple=True, type=int, default=(1,), show_default=True, help="Of the market; may be repeated."
+)
+@click.option("--venue", "venues", multiple=True, type=click.Choice(VENUES), help="Only this venue; may be repeated.")
+@click.option("--kind", "kinds", multiple=True, help="Only this kind of fault (p9 lab list); may be repeated.")
 @click.option(
     "--minutes", type=click.FloatRange(0.05, 60), help="Of market time after each fault; default: as the kind needs."
 )

@@ -11,7 +11,12 @@ from p9 import options
 
 @click.command()
 @click.option("--venue", "venues", multiple=True, help="Only this venue; may be repeated.")
-@click.option("--symbol", "symbols", multiple=True, help="Only this instrument (BTC-USDT-PERP) or base coin (BTC).")
+@click.option(
+    "--symbol",
+    "symbols",
+    multiple=True,
+    help="Only this instrument (BTC-USDT-PERP) or base coin (BTC); may be repeated.",
+)
 @click.option(
     "--since", help="Look from here on: a UTC date or time, or an age (30d). Default: 30 days and more, trades 6 hours."
 )
@@ -25,6 +30,8 @@ def repair(
 
     Each attempt is a row of the table gaps. What the venue never had is legitimate; what no source has any more is
     unrecoverable; neither is tried again. Structure and contexts of repaired instruments are made anew. Safe to repeat.
+
+    Exit code 0: all holes were looked after; 1: some venue failed; 2: a wrong choice; 3: no venue could be reached.
     """
     from configs.load import load
     from p9.commands.backfill import asked, bars, outcome, show

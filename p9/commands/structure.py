@@ -11,13 +11,18 @@ from p9 import options
 
 @click.command()
 @click.option("--venue", "venues", multiple=True, help="Only this venue; may be repeated.")
-@click.option("--symbol", "symbols", multiple=True, help="Only this instrument (BTC-USDT-PERP) or base coin (BTC).")
+@click.option(
+    "--symbol",
+    "symbols",
+    multiple=True,
+    help="Only this instrument (BTC-USDT-PERP) or base coin (BTC); may be repeated.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Reports as JSON lines instead of a table.")
 @options.config
 def structure(venues: tuple[str, ...], symbols: tuple[str, ...], as_json: bool) -> None:
     """Levels, profiles, zones, trend, volatility of every instrument: from the lake into `contexts` and onto the bus.
 
-    Safe to repeat: same rows, same documents. Exit code 1 when an instrument could not be done.
+    Safe to repeat: same rows, same documents. Exit code 0: done; 1: nothing to judge at a venue; 2: a wrong choice.
     """
     from configs.load import load
     from p9.commands.backfill import bars, outcome, show

@@ -14,7 +14,7 @@ def verify() -> None:
     """Prove the promises on stored data; exit code 1 when one fails."""
 
 
-@verify.command()
+@verify.command(short_help="Join history and tape of every instrument again.")
 @options.config
 def seams() -> None:
     """Join history and tape of every recorded instrument again, from the stored rows."""
@@ -51,7 +51,7 @@ def lake() -> None:
         raise click.ClickException(f"{failed} audits found bad rows")
 
 
-@verify.command()
+@verify.command(short_help="Listen, replay the journals, compare: the same bytes.")
 @click.option("--seconds", type=click.FloatRange(0.1), default=10.0, show_default=True, help="How long to listen.")
 @click.option("--whole", is_flag=True, help="Replay the journals from their beginning, not from the newest segments.")
 @click.option(

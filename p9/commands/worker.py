@@ -10,7 +10,9 @@ from p9 import options
 @click.command()
 @click.option("--venue", required=True, type=click.Choice(["binance", "bybit", "okx"]))
 @options.config
-@click.option("--instrument", "instruments", multiple=True, help="Only these (repeatable): a share of the work.")
+@click.option(
+    "--instrument", "instruments", multiple=True, help="Only this instrument, a share of the work; may be repeated."
+)
 def worker(venue: str, instruments: tuple[str, ...]) -> None:
     """Follow one venue live: sockets to journal to engine to bus.
 

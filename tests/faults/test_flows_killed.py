@@ -15,6 +15,7 @@ from click.testing import CliRunner
 import warehouse
 from configs.load import dump
 from p9.commands.backfill import backfill, moment, outcome
+from p9.commands.upkeep import upkeep
 from pipelines import prefect_env
 from pipelines.progress import Report
 from pipelines.scope import Scope
@@ -24,6 +25,7 @@ from tests.kit.installation import Bench, bench
 from tests.kit.torn import Blow, Errand, strike
 from tests.kit.whole import NOW, SPANS, differing, doubled, everything, fresh, span, untrue
 from warehouse.clock import DAY, HOUR, MINUTE, Micros, iso, monotonic
+from warehouse.errors import ConfigError
 from warehouse.reading import audits
 from warehouse.store import Lake
 
@@ -138,6 +140,15 @@ async def test_whichever_flow_is_killed_as_it_writes_its_repetition_leaves_what_
             assert [(name, bad) for name, count, bad in audits(connection) if count] == []
             told = connection.execute("SELECT venue, instrument FROM contexts GROUP BY ALL").fetchall()
         assert sorted(told) == sorted((venue, name) for venue in torn.enabled() for name in instruments)
+
+
+def test_a_prefect_server_that_is_named_and_away_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("P9_HOME", str(tmp_path))
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
+    with pytest.raises(ConfigError, match="PREFECT_API_URL"):
+        CliRunner().invoke(upkeep, catch_exceptions=False)
 
 
 def test_times_are_dates_moments_or_ages() -> None:

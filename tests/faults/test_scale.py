@@ -22,7 +22,7 @@ from pipelines.prefect_env import answers
 from realtime.emulator.emulator import Options
 from tests.kit import processes
 from tests.kit.installation import Bench, bench
-from tests.kit.scale import cluster, free_ports, object_store, postgres, running, transitions
+from tests.kit.scale import cluster, free_ports, object_store, postgres, ray, running, transitions
 from warehouse.clock import MINUTE, Micros, SystemClock, iso
 from warehouse.store import Lake
 from warehouse.venues import VENUES
@@ -177,3 +177,21 @@ async def test_two_runs_of_a_work_pool_on_two_machines_leave_one_clean_lake(
         tables = ask(f"{api}/artifacts/filter", {"artifacts": {"key": {"any_": ["backfill"]}}})
         assert sorted(each["flow_run_id"] for each in tables) == sorted(runs)
         assert transitions(address) > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(239)
+async def test_tasks_on_a_ray_cluster_fill_a_lake_as_threads_do(tmp_path: Path) -> None:
+    async with venues(tmp_path) as here:
+        with ray(tmp_path) as (address, done):
+            settings = here.settings.model_copy(update={"flows": FlowSettings(runner="ray", cluster=address)})
+            far, near = machine(here, "far", settings), machine(here, "near", here.settings)
+            start, end = span()
+            wanted = ["candles", "trades", "--since", iso(start), "--until", iso(end)]
+            before = done()
+            await asyncio.gather(*(p9(each, "backfill", *wanted) for each in (far, near)))
+            assert done() > before
+        for name in ("candles", "trades", "instruments"):
+            one, other = (contents(Lake(home / "lake", realm="emulated"), name) for home, _ in (far, near))
+            assert one.height, name
+            assert one.equals(other), name

@@ -105,6 +105,31 @@ def cluster(folder: Path, environment: Mapping[str, str]) -> Iterator[str]:
         yield address
 
 
+@contextmanager
+def ray(folder: Path) -> Iterator[tuple[str, Callable[[], int]]]:
+    """A Ray head with two workers while inside: its address, and how many tasks it has run until now."""
+    command = Path(sys.executable).with_name("ray")
+    if not command.exists() or find_spec("prefect_ray") is None:
+        pytest.skip("no Ray: pip install 'p9-microstream[ray]'")
+    port, clients, pages = free_ports(3)
+    address, log, own = f"127.0.0.1:{port}", folder / "ray.log", Path(tempfile.mkdtemp(prefix="p9ray"))
+    words = [str(command), "start", "--head", "--block", "--node-ip-address=127.0.0.1", f"--port={port}"]
+    words += ["--num-cpus=2", "--include-dashboard=false", "--disable-usage-stats", f"--object-store-memory={80 << 20}"]
+    words += [f"--ray-client-server-port={clients}", f"--dashboard-port={pages}"]
+
+    def done() -> int:
+        ask = f"import ray; ray.init('{address}', log_to_driver=False); print(len(ray.timeline()))"
+        told = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True, cwd=folder)
+        return int(told.stdout.split()[-1])
+
+    try:
+        with running([*words, f"--temp-dir={own}"], log, dict(os.environ)):
+            _wait(lambda: "Ray runtime started" in log.read_text(), log)
+            yield address, done
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+
+
 def transitions(address: str) -> int:
     """How many steps the scheduler has taken with tasks."""
     with import_module("distributed").Client(address) as client:
