@@ -93,7 +93,7 @@ async def _show(plan: Plan, home: Path, venues: Supervisor, console: Console, st
             return None
         memory = running.memory()
         await running.supervisor.end("recorder")
-        return summarise(settings, memory, recorded, beside=fetching is not None)
+        return summarise(settings, memory, recorded, whole=fetching is not None)
 
 
 def _own(home: Path) -> Path:

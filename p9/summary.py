@@ -99,12 +99,13 @@ def summarise(
     memory: dict[str, int],
     recorded: Mapping[Series, int] | None = None,
     *,
-    beside: bool = False,
+    whole: bool = False,
 ) -> Summary:
     """Read lake and bus. The lake must exist; the bus must still answer.
 
-    `recorded` says how many candles the venues had to give of each series; None: as many as were asked for. `beside`:
-    every book was asked for too, and every perpetual's mark and index candles.
+    `recorded` says how many candles the venues had to give of each series; None: as many as were asked for. `whole`:
+    seeded markets, where every channel must have spoken, and every book was asked for too, and every perpetual's mark
+    and index candles.
     """
     from warehouse.reading import connect
 
@@ -114,7 +115,7 @@ def summarise(
         if name in _tables():
             summary.tables.append([name, f"{lake.execute(f'select count(*) from {name}').fetchall()[0][0]:,}"])
     _candles(lake, settings, summary, recorded)
-    if beside:
+    if whole:
         _beside(lake, settings, summary)
     _seams(lake, settings, summary)
     _gaps(lake, summary)
@@ -124,7 +125,7 @@ def summarise(
         "group by all order by all"
     ).fetchall():
         summary.notes.append(f"{venue} {dataset} ({count} instrument{'s' * (count > 1)}): {note}")
-    _channels(settings, summary, whole=settings.realm == "emulated" and recorded is None)
+    _channels(settings, summary, whole=whole)
     summary.memory = [[name, str(mib)] for name, mib in memory.items()]
     return summary
 

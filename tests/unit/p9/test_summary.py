@@ -37,13 +37,14 @@ def _shown(what: Summary) -> list[str]:
 
 def test_a_run_that_left_nothing_kept_no_promise(tmp_path: Path, bus: Bus) -> None:
     Lake(tmp_path / "lake", realm="emulated")
-    found = summarise(_settings(tmp_path, bus), {"worker-okx": 70})
-    assert found.faults[:3] == [
+    found = summarise(_settings(tmp_path, bus), {"worker-okx": 70}, whole=True)
+    assert found.faults[:4] == [
         "0 of 1 candle series hold 1000 closed candles",
+        "0 of 1 books fetched",
         "okx BTC-USDT: no seam certificate",
         "fused messages for 0 of 1 instruments",
     ]
-    assert "trade: no message on 1 of 1 channels, first trade:okx:btc-usdt" in found.faults[3:]
+    assert "trade: no message on 1 of 1 channels, first trade:okx:btc-usdt" in found.faults[4:]
     lines = _shown(found)
     assert f"{len(found.faults)} promises did not hold" in lines
     assert "not right: okx BTC-USDT: no seam certificate" in lines
@@ -57,9 +58,9 @@ def test_books_and_prices_that_were_asked_for_are_counted(tmp_path: Path, bus: B
     )  # fmt: skip
     lake.append("books", [book])
     settings = _settings(tmp_path, bus)
-    assert "0 of 1 books fetched" in summarise(settings, {}, beside=True).faults
+    assert "0 of 1 books fetched" in summarise(settings, {}, whole=True).faults
     lake.append("books", [msgspec.structs.replace(book, origin="rest")])
-    found = summarise(settings, {}, beside=True)
+    found = summarise(settings, {}, whole=True)
     assert found.lake.endswith("; 1 of 1 books fetched; 0 of 0 mark and index prices fetched")
     assert not any("fetched" in fault for fault in found.faults)
 
