@@ -35,7 +35,8 @@ _certificate = msgspec.msgpack.Decoder(Certificate)
 class History:
     """The newest document and certificate. `as_of` is the time up to which the document's bars reach, None without one.
 
-    `levels` are those strong enough, by price. `spliced` says that the live ring now continues history's.
+    `document` lacks what was said or taken over once and is not asked again (see `_lean`). `levels` are those strong
+    enough, by price. `spliced` says that the live ring now continues history's.
     """
 
     def __init__(self, grid: Grid) -> None:
@@ -50,25 +51,23 @@ class History:
 
     # -- what happened ------------------------------------------------------------------------------------------
 
-    def take(self, payload: bytes, bars: BarStore, large: LargeOrders, started: int) -> bool:
-        """A context document: keep it and seed bars and sizes of orders. False if it says what the one before said.
+    def take(self, payload: bytes, bars: BarStore, large: LargeOrders, started: int) -> ContextDocument | None:
+        """A context document: keep it and seed bars and sizes of orders. None if it says what the one before said.
 
         `started` is the first second that was wholly observed live, -1 before there was one. Raises
         msgspec.DecodeError or ValueError for a document that cannot be read.
         """
         document = decode(payload)
         if self.document is not None and self.document.digest == document.digest:
-            return False
+            return None
         if same_grid(self.grid, document.grid):
             bars.seed(document.bars)
             large.seed(document.minutes_from, document.minutes, document.sizes, started)
         self._keep(document, payload)
-        return True
+        return document
 
     def _keep(self, document: ContextDocument, payload: bytes) -> None:
-        # what has been seeded stands in `_payload` alone
-        lean = msgspec.structs.replace(document, bars={}, minutes=[], sizes=None)
-        self.document, self._payload, self._spoken = lean, compress(payload, 1), None
+        self.document, self._payload, self._spoken = _lean(document, self.spliced), compress(payload, 1), None
         self.as_of = max(document.batch_end.values(), default=document.created)
         strong = [level for level in document.levels if level.strength >= MIN_STRENGTH]
         self.levels = sorted(strong, key=lambda level: (level.price, level.zone_low))
@@ -89,6 +88,7 @@ class History:
             return False
         ring.splice(past, cut)
         self.spliced = True
+        self.document = _lean(document, True)
         return True
 
     # -- what follows from it -----------------------------------------------------------------------------------
@@ -158,12 +158,26 @@ class History:
 
     def restore(self, state: Mapping[str, object]) -> None:
         """The inverse of `state`. Bars are not seeded again: they have a memory of their own."""
+        self.spliced = bool(state["spliced"])
         payload = b64decode(cast("str", state["document"]))
         if payload:
             self._keep(decode(payload), payload)
         if state["certificate"] is not None:
             self.certificate = msgspec.convert(state["certificate"], Certificate)
-        self.spliced = bool(state["spliced"])
+
+
+def _lean(document: ContextDocument, spliced: bool) -> ContextDocument:
+    """Without bars, sizes and the bins, swings and breaks of the channels; without the ring once it was `spliced`."""
+    replace = msgspec.structs.replace
+    return replace(
+        document,
+        bars={},
+        minutes=[],
+        sizes=None,
+        ring=None if spliced else document.ring,
+        timeframes={name: replace(frame, swings=[], breaks=[]) for name, frame in document.timeframes.items()},
+        profiles={name: replace(one, bins=[], hvn=[], lvn=[]) for name, one in document.profiles.items()},
+    )
 
 
 def nulls(value: object, path: str = "") -> list[str]:

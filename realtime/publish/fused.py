@@ -42,10 +42,9 @@ class Fused:
 
     def document(self, payload: bytes, ts_recv: Micros) -> list[Message]:
         """A context document came: two channels say it, once per digest. Raises ValueError for an unreadable one."""
-        if not self.history.take(payload, self._bars, self._large, self._ring.started):
+        document = self.history.take(payload, self._bars, self._large, self._ring.started)
+        if document is None:
             return []
-        document = self.history.document
-        assert document is not None
         self.scales.forget()
         self.profile.document(document)
         self.history.splice(self._ring)
