@@ -60,7 +60,9 @@ def server_for_here(home: Path) -> Callable[[], None]:
         return lambda: None
     if "prefect" in sys.modules:
         return lambda: None
-    url, process, where = _start(home, "127.0.0.1", 0, PREFECT_UI_ENABLED="0", PREFECT__SERVER_EPHEMERAL="1")
+    url, process, where = _start(
+        home, "127.0.0.1", 0, PREFECT_UI_ENABLED="0", PREFECT__SERVER_EPHEMERAL="1", PREFECT__SERVER_FINAL="1"
+    )
     atexit.register(_end, process)
     os.environ["PREFECT_API_URL"] = url
     return lambda: _wait(process, url, where)
