@@ -16,6 +16,8 @@ ROWS = 200
 """A table on a terminal shows so many rows; the other formats show all."""
 HISTORY = "sql_history"
 """The file under the home folder that keeps what was typed."""
+INSTANT = "TIMESTAMP WITH TIME ZONE"
+"""What DuckDB calls the type of our times."""
 
 
 @click.command()
@@ -103,16 +105,25 @@ def _text(cell: object) -> str:
     return "-" if cell is None else str(cell)
 
 
+def spelled(found: duckdb.DuckDBPyRelation) -> list[tuple[object, ...]]:
+    """All rows, with instants as text already: `2026-11-21 12:00:00+00:00`. As Python's objects they come slowly."""
+    columns = []
+    for at, (name, kind) in enumerate(zip(found.columns, found.types, strict=True), 1):
+        value = f"(#{at} AT TIME ZONE 'UTC')::VARCHAR || '+00:00'" if str(kind) == INSTANT else f"#{at}"
+        columns.append(f"""{value} AS "{name.replace('"', '""')}" """)
+    return found.project(", ".join(columns)).fetchall()
+
+
 def _csv(found: duckdb.DuckDBPyRelation, target: object) -> None:
     import csv
 
     writer = csv.writer(target, lineterminator="\n")  # type: ignore[arg-type]
     writer.writerow(found.columns)
-    writer.writerows(found.fetchall())
+    writer.writerows(spelled(found))
 
 
 def _json(found: duckdb.DuckDBPyRelation, target: object) -> None:
     import json
 
-    for row in found.fetchall():
+    for row in spelled(found):
         print(json.dumps(dict(zip(found.columns, row, strict=True)), default=str), file=target)  # type: ignore[call-overload]

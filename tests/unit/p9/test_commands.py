@@ -220,3 +220,17 @@ def test_a_wrong_choice_says_what_is_right(arguments: list[str], told: str) -> N
     found = CliRunner().invoke(cli, arguments, input="")
     assert found.exit_code == 2
     assert told in found.output
+
+
+def test_sql_spells_instants_and_tells_columns_of_one_name_apart(home: Path) -> None:
+    Lake(home / "lake")
+    query = (
+        'SELECT 1 AS n, 2 AS n, TIMESTAMPTZ \'2026-11-21 13:00:00.5+01\' AS at, NULL::TIMESTAMPTZ AS "a""b" '
+        "UNION ALL SELECT 3, 4, TIMESTAMPTZ '2026-11-22 00:00+00', NULL ORDER BY 1 DESC"
+    )
+    for asked in (query, f"SET TimeZone = 'Asia/Kolkata'; {query}"):
+        assert _do("sql", asked, "--format", "csv").output.splitlines() == [
+            'n,n,at,"a""b"', "3,4,2026-11-22 00:00:00+00:00,", "1,2,2026-11-21 12:00:00.5+00:00,",
+        ]  # fmt: skip
+    told = _do("sql", "SELECT TIMESTAMPTZ '2026-11-22' AS at, true AS yes", "--format", "json").output
+    assert told == '{"at": "2026-11-22 00:00:00+00:00", "yes": true}\n'
