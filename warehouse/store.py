@@ -163,7 +163,7 @@ class Lake:
         """Swap all rows of one instrument in `[start, end)` of the table's time column for `rows`, in one commit.
 
         None leaves a side open; `match` adds equalities (`{"timeframe": "1h"}`). Every row must lie inside. Returns
-        how many rows stand there now.
+        how many rows stand there now. For one writer of the range at a time.
         """
         declared = table(name)
         data = checked(declared, frame(declared, rows))
