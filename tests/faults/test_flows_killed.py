@@ -116,6 +116,7 @@ async def test_whichever_flow_is_killed_as_it_writes_its_repetition_leaves_what_
 
         dump(torn, tmp_path / "torn.yaml")
         victim = Bench(torn, tmp_path / "torn.yaml", here.emulator)
+        victim.processes = here.processes  # which end with the block
         assert await killed(victim, "instruments", "backfill", "reference")
         assert await ended(torn.home) == []
         await victim.p9("flows", "server")
