@@ -1,6 +1,7 @@
 """The metrics, listed once. Adding one is a file here and its line in this tuple; parity tests walk it.
 
-`TRADE_METRICS` read a `TradeWindow` (`value(window)`), `BOOK_METRICS` the book's top (`value(top, grid)`).
+`TRADE_METRICS` read a `TradeWindow` (`value(window)`), `BOOK_METRICS` the book's top (`value(top, grid)`). What needs a
+memory of its own stands beside them: whales and blocks in `large.LargeOrders`, moved by each trade.
 """
 
 from __future__ import annotations
