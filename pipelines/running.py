@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import cast
@@ -57,7 +58,9 @@ def mend(
     scope: Scope = Scope(),  # noqa: B008  frozen
     progress: Callable[[Step], None] | None = None,
 ) -> list[Report]:
-    """Repair the lake: one report per venue, then those of the structure made again. Raises ConfigError as above."""
+    """Repair the lake: one report per venue, then those of the structure made again. Raises ConfigError as above,
+    Unreachable when no venue answers.
+    """
     return _listened("repair", "repair", settings, scope, progress)
 
 
@@ -84,6 +87,7 @@ def _listened(
 ) -> list[Report]:
     """Run a flow of `pipelines.flows` while `progress` hears of its steps."""
     scope.check(settings)
+    os.environ.setdefault("PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL", "CRITICAL")  # who calls hears of failures
     answering = server_for_here(settings.home)
     flow = getattr(import_module(f"pipelines.flows.{module}"), name)
     answering()

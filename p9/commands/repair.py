@@ -36,6 +36,7 @@ def repair(
     from configs.load import load
     from p9.commands.backfill import asked, bars, outcome, show
     from pipelines.running import mend
+    from pipelines.sources.base import Unreachable
     from warehouse.errors import ConfigError
 
     scope = asked(venues, symbols, since, until)
@@ -44,5 +45,8 @@ def repair(
             reports = mend(load(), scope, heard)
         except ConfigError as error:
             raise click.UsageError(str(error)) from None
+        except Unreachable as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(3)
     show(reports, as_json)
     sys.exit(outcome(reports))
