@@ -62,6 +62,15 @@ def ensure(
         return DeltaTable(uri, storage_options=storage_options)
 
 
+def in_order(declared: Table) -> list[str]:
+    """The columns by which a table's rows follow each other, in a file that is sealed and for readers.
+
+    A trade that is fetched later than its successor came still stands before it: the venue's count decides first.
+    """
+    known = {column.name for column in declared.columns}
+    return [name for name in (declared.time, "trade_seq", "ts_recv", "log_seq") if name in known]
+
+
 def encoding(declared: Table) -> WriterProperties:
     """How a table's files are written.
 
@@ -88,8 +97,9 @@ def write(
     They are sorted by series, then by time.
     """
     order = [*[column for column in SERIES if column in declared.key], declared.time]
-    in_order = data[declared.time].is_sorted() and all(_uniform(data[name]) for name in order[:-1])
-    arrow = (data if in_order else data.sort(order, maintain_order=True)).to_arrow().cast(arrow_schema(declared))
+    ready = data[declared.time].is_sorted() and all(_uniform(data[name]) for name in order[:-1])
+    arrow = (data if ready else data.sort(order, maintain_order=True)).to_arrow().cast(arrow_schema(declared))
+    arrow = arrow.combine_chunks()  # of several batches Delta's writer may change the order
     layout = encoding(declared)
     stamp = CommitProperties(app_transactions=[Transaction(app, at) for app, at in (positions or {}).items()])
     if where is None:

@@ -32,10 +32,11 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from warehouse.clock import MILLISECOND, Micros
 from warehouse.errors import ConfigError, LakeError
 from warehouse.frames import checked, frame, instant, merged, records
-from warehouse.layout import compact, create, write
+from warehouse.layout import compact, create, in_order, write
 from warehouse.lease import flocked, leased
 from warehouse.ranges import condition, select
 from warehouse.realm import mark
+from warehouse.sealing import seal, unsealed
 from warehouse.tables import Correction, table
 
 TRIES = 10
@@ -305,14 +306,15 @@ class Lake:
         end: Micros | None = None,
         match: Mapping[str, str] | None = None,
     ) -> pl.DataFrame:
-        """Rows with the table's time column in `[start, end)`, ascending, then as known; None asks for all."""
+        """Rows with the table's time column in `[start, end)`, ascending; None asks for all.
+
+        Rows of one time follow each other as the venue counts them, else as they became known.
+        """
         declared = table(name)
         asked = {"venue": venue, "instrument": instrument, **(match or {})}
         equal = {column: [wanted] for column, wanted in asked.items() if wanted is not None}
         rows = select(declared, self.scan(name), equal, start, end)
-        known = [column.name for column in declared.columns]
-        order = [name for name in (declared.time, "ts_recv", "log_seq") if name in known]
-        return rows.sort(order, maintain_order=True).collect()
+        return rows.sort(in_order(declared), maintain_order=True).collect()
 
     def rows(self, name: str, **where: object) -> list[msgspec.Struct]:
         """`read`, as the table's records."""
@@ -337,6 +339,22 @@ class Lake:
             where += f" AND {column} NOT IN ({listed})" if values else ""
         with self._alone(name):
             return self._retry(name, lambda held: int(held.delete(where)["num_deleted_rows"]))
+
+    def seal(self, name: str, now: Micros) -> int:
+        """Sort the days that are over, see `sealing`; returns how many were written anew.
+
+        Without a lock, for it takes a while: a day into which others wrote all the while is left for the next time.
+        """
+        if not self.exists(name):
+            return 0
+        declared, done = table(name), 0
+        for venue, day in unsealed(self.handle(name), declared, now):
+            try:
+                self._retry(name, lambda held: seal(held, declared, venue, day, self.storage_options))  # noqa: B023
+                done += 1
+            except CommitFailedError:
+                continue
+        return done
 
     def upkeep(self, name: str) -> bool:
         """Compact small files, write a checkpoint and drop expired log and data files.

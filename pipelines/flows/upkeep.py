@@ -1,7 +1,7 @@
-"""Upkeep: few large files instead of many small ones, no expired rows, and a coverage ledger without repetitions.
+"""Upkeep: few large files instead of many small ones, sorted days, no expired rows, a ledger without repetitions.
 
 The recorder keeps the tables that it writes every few seconds; this flow keeps the others, and those too while nothing
-is being recorded.
+is being recorded. Days that are over it sorts in all tables.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
 @task(name="upkeep", cache_policy=NO_CACHE, persist_result=False)
 def keep(settings: Settings) -> Report:
-    """Retention, then the coverage ledger, then every table's files. `landed` counts the rows that are gone."""
+    """Retention, the coverage ledger, days that are over, then every table's files.
+
+    `landed` counts the rows that are gone.
+    """
     clock, lake = SystemClock(), open_lake(settings)
     began = clock.now()
     notes = {f"{name}: {count} rows expired": 1 for name, count in expire(lake, settings, began).items() if count}
@@ -41,6 +44,9 @@ def keep(settings: Settings) -> Report:
         if shortened := shorten(lake, venue):
             notes[f"coverage of {venue}: {shortened} rows that others repeat"] = 1
             gone += shortened
+    for one in TABLES:
+        if sealed := lake.seal(one.name, began):
+            notes[f"{one.name}: {sealed} days sorted by instrument"] = 1
     names = [one.name for one in TABLES if lake.exists(one.name) and (not one.live or not recording(lake, settings))]
     for done, name in enumerate(names, 1):
         if not lake.upkeep(name):
