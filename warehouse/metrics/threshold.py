@@ -46,12 +46,14 @@ class WhaleThreshold:
         source="this project's own; its quantiles: Masson, Rim and Lee (2019), PVLDB 12",
     )
 
-    __slots__ = ("_began", "_early", "_early_from", "_from", "_second", "_seconds", "_sizes", "_waiting", "units")
+    __slots__ = ("_began", "_early", "_early_from", "_from", "_second", "_seconds", "_sizes", "_waiting", "_waiting_of",
+                 "units")  # fmt: skip
 
     def __init__(self) -> None:
         self._sizes = DayHistogram(((999, 1000), (1, 2)))
         self._second = self._began = -1
-        self._waiting: list[int] = []  # orders of this second
+        self._waiting: list[int] = []  # orders not counted yet,
+        self._waiting_of = -1  # all of this second: the newest one, or that of late orders
         self._from = -1  # orders before this second came with history; -1: it has not come
         self._seconds, self._early = array("I"), array("q")
         self._early_from = 0
@@ -60,23 +62,27 @@ class WhaleThreshold:
     def add(self, order: Order) -> float:
         """Count an order; gives the threshold that it is judged by."""
         second = order.ts_event // 1_000_000
-        if second > self._second:
+        if second != self._waiting_of:
             self._turn(second)
-        if second >= self._from:
-            self._waiting.append(order.tick_lots)
-            if self._from < 0:
-                self._keep(second, order.tick_lots)
+        self._waiting.append(order.tick_lots)
         return self.units
 
     def _turn(self, second: int) -> None:
-        if self._second < 0:
-            self._began = second
-        else:
-            self._sizes.add(self._second // HOUR, self._waiting)
-            self._waiting = []
-        self._second = second
-        self._sizes.add(second // HOUR, ())
-        self._take()
+        if self._waiting:
+            self._count(self._waiting_of, self._waiting)
+        self._waiting, self._waiting_of = [], second
+        if second > self._second:
+            self._began = second if self._second < 0 else self._began
+            self._second = second
+            self._sizes.add(second // HOUR, ())
+            self._take()
+
+    def _count(self, second: int, sizes: list[int]) -> None:
+        if second < self._from:
+            return
+        self._sizes.add(self._second // HOUR, sizes)
+        if self._from < 0:
+            self._keep(second, sizes)
 
     def _take(self) -> None:
         self.units = 0.0
@@ -84,13 +90,13 @@ class WhaleThreshold:
             high, median = self._sizes.values()
             self.units = max(high, CROWD * median)
 
-    def _keep(self, second: int, tick_lots: int) -> None:
-        if len(self._early) == EARLY:
-            half = EARLY // 2
-            self._early_from = max(self._early_from, max(self._seconds[:half]) + 1)
-            del self._seconds[:half], self._early[:half]
-        self._seconds.append(second)
-        self._early.append(tick_lots)
+    def _keep(self, second: int, sizes: list[int]) -> None:
+        self._seconds.extend([second] * len(sizes))
+        self._early.extend(sizes)
+        if len(self._early) > EARLY:
+            old = len(self._early) - EARLY // 2
+            self._early_from = max(self._early_from, max(self._seconds[:old]) + 1)
+            del self._seconds[:old], self._early[:old]
 
     @property
     def source(self) -> str:
@@ -107,12 +113,9 @@ class WhaleThreshold:
         self._from = sizes.end
         self._sizes = DayHistogram(((999, 1000), (1, 2)))
         self._sizes.load(sizes.hours)
-        counted = len(self._early) - len(self._waiting)
-        for second, tick_lots in zip(self._seconds[:counted], self._early[:counted], strict=True):
+        for second, tick_lots in zip(self._seconds, self._early, strict=True):
             if second >= sizes.end:
                 self._sizes.add(second // HOUR, (tick_lots,))
-        late = zip(self._seconds[counted:], self._early[counted:], strict=True)
-        self._waiting = [tick_lots for second, tick_lots in late if second >= sizes.end]
         self._began = sizes.start
         self._second = max(self._second, sizes.end - 1)
         self._sizes.add(self._second // HOUR, ())
@@ -123,7 +126,8 @@ class WhaleThreshold:
         """All of it as JSON-able values."""
         return {
             "sizes": self._sizes.state(), "second": self._second, "began": self._began, "from": self._from,
-            "waiting": list(self._waiting), "early": [self._seconds.tolist(), self._early.tolist()],
+            "waiting": list(self._waiting), "waiting_of": self._waiting_of,
+            "early": [self._seconds.tolist(), self._early.tolist()],
             "early_from": self._early_from, "units": self.units,
         }  # fmt: skip
 
@@ -133,6 +137,7 @@ class WhaleThreshold:
         self._sizes.restore(cast("Mapping[str, object]", state["sizes"]))
         self._second, self._began, self._from = kept["second"], kept["began"], kept["from"]
         self._waiting = list(cast("list[int]", state["waiting"]))
+        self._waiting_of = kept["waiting_of"]
         seconds, early = cast("list[list[int]]", state["early"])
         self._seconds, self._early = array("I", seconds), array("q", early)
         self._early_from, self.units = kept["early_from"], cast("float", state["units"])

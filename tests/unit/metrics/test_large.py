@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 from math import floor
+from typing import cast
 
 import polars as pl
 import pytest
@@ -248,9 +249,23 @@ def test_history_and_tape_together_count_every_order_once(cut: int) -> None:
     ]
 
 
+def test_late_orders_belong_to_their_own_second() -> None:
+    """History to the tenth second holds the late order of the ninth, not that of the tenth."""
+    threshold = WhaleThreshold()
+    for second in (0, 9, 12, 9, 12, 10, 12, 9):
+        threshold.add(order_of(second, 5))
+    ninth = pl.DataFrame([[9 * SECOND, 1, 5, "buy", False]], schema=COLUMNS, orient="row")
+    past = sizes(ninth, 0, 10 * SECOND)
+    assert past is not None
+    threshold.seed(past, 0)
+    threshold.add(order_of(13, 5))
+    counts = cast("list[tuple[int, list[int]]]", cast("dict[str, object]", threshold.state()["sizes"])["hours"])
+    assert [pairs[1::2] for _, pairs in counts] == [[5]], "of history 1, of the tenth second 1, of the twelfth 3"
+
+
 def test_a_history_that_comes_too_late_is_not_taken() -> None:
     threshold = WhaleThreshold()
-    for i in range(EARLY + 1):
+    for i in range(EARLY + 2):
         threshold.add(order_of(i, 5))
     past = sizes(
         pl.DataFrame([[10 * SECOND, 1, 1, "buy", False]], schema=COLUMNS, orient="row"), 0, (EARLY // 2 - 1) * SECOND
