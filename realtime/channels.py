@@ -12,7 +12,7 @@ JOINER = {"binance": "", "bybit": "", "okx": "-"}
 """How a venue joins base and quote in its own symbols."""
 
 
-__all__ = ["BY_NAME", "CHANNELS", "Channel", "Message", "channel", "finish", "symbol"]
+__all__ = ["BY_NAME", "CHANNELS", "Channel", "Message", "channel", "finish", "streams", "symbol"]
 
 
 class Channel(msgspec.Struct, frozen=True):
@@ -76,3 +76,13 @@ def channel(name: str, listing: Listing, timeframe: str = "") -> str:
     return BY_NAME[name].template.format(
         exchange=listing.venue, symbol=spelled, pair=spelled.removesuffix("-perp"), timeframe=timeframe
     )
+
+
+def streams(listing: Listing, timeframes: int) -> int:
+    """How many channels of one instrument the bus keeps as streams: those without loss, and the closes of candles.
+
+    >>> streams(Listing("binance", "BTC", "USDT", "spot"), 11)
+    13
+    """
+    lossless = [one for one in CHANNELS if one.delivery == "lossless"]
+    return timeframes + sum("{pair}" not in one.template or listing.market == "perp" for one in lossless)

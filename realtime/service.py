@@ -19,6 +19,7 @@ import msgspec
 import structlog
 
 from realtime import collector
+from realtime.channels import streams
 from realtime.config import EngineConfig
 from realtime.connections import Connections
 from realtime.feed import Rest
@@ -35,7 +36,7 @@ from warehouse.errors import ConfigError, FusionError, JournalError, VenueError
 from warehouse.instruments import Listing, Rules
 from warehouse.journal import Entry, Kind
 from warehouse.records import Disconnected, Undecodable, VenueNotice
-from warehouse.venues import history, venue
+from warehouse.venues import VENUES, history, venue
 from warehouse.venues.base import TODAY, Dialect, Fetch
 
 log = structlog.get_logger()
@@ -70,7 +71,9 @@ class Worker:
     def __init__(self, options: WorkerOptions, clock: Clock) -> None:
         self.options = options
         self.clock = clock
-        self.sink = RedisSink(options.bus_url, realm=options.realm, clock=clock)
+        listings = [Listing.parse(options.venue, name) for name in options.instruments]
+        own = sum(streams(listing, len(options.engine.timeframes)) for listing in listings)
+        self.sink = RedisSink(options.bus_url, realm=options.realm, clock=clock, streams=len(VENUES) * own)
         self.budget = SharedBudget(OwnBudget(options.venue, WORKER_ALONE), options.bus_url, worker=True)
         self.rest = Rest(options.endpoints.__getitem__, self.accept, clock, self.budget)
         self.connections = Connections(self.accept, self.rest, self.budget, options.transport, self._failed)

@@ -70,9 +70,10 @@ class RedisSink:
     """Publishes to a Redis or Valkey server.
 
     `realm` must be the bus's own (`p9:realm`), or `start` raises ConfigError; `source` is what messages say of
-    themselves. `streams` is how many lossless channels there will be: together they may use half of the server's
-    memory. `window` messages may be unanswered before `congested`; `held` lossless messages may wait while the bus is
-    away, then the oldest are lost and counted. `error` is the last thing the server refused, None while all is well.
+    themselves. `streams` is how many channels the bus will keep as streams, of all workers: together they may use half
+    of the server's memory. `window` messages may be unanswered before `congested`; `held` lossless messages may wait
+    while the bus is away, then the oldest are lost and counted. `error` is the last thing the server refused, None
+    while all is well.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class RedisSink:
         clock: Clock,
         source: str | None = None,
         prefix: str = "",
-        streams: int = 256,
+        streams: int = 512,
         maxlen: int = 10_000,
         window: int = 2_048,
         held: int = 100_000,
