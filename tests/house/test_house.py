@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,12 @@ from warehouse.instruments import TIMEFRAMES, timeframe_us
 from warehouse.venues import VENUES, venue
 
 ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted(
+    str(path.relative_to(ROOT).with_suffix("")).replace("/", ".")
+    for room in ("warehouse", "configs", "pipelines", "realtime", "p9")
+    for path in (ROOT / room).rglob("*.py")
+    if ">>> " in (text := path.read_text()) and "+SKIP" not in text
+)
 BATCH = ("polars", "pyarrow", "duckdb", "deltalake", "prefect", "ccxt", "pandas", "numpy")
 
 
@@ -23,6 +31,13 @@ def test_the_live_worker_imports_none_of_the_batch_stack(module: str) -> None:
     code = f"import {module}, sys; print([name for name in {BATCH!r} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("module", EXAMPLES)
+def test_the_examples_of_docstrings_hold(module: str) -> None:
+    found = doctest.testmod(import_module(module))
+    assert found.attempted > 0
+    assert found.failed == 0
 
 
 def test_every_timeframe_divides_a_day() -> None:
