@@ -221,20 +221,21 @@ def klines(page: Klines, instrument: str, timeframe: str, ts_recv: Micros, serve
         Candle(
             venue=VENUE,
             instrument=instrument,
-            ts_event=min(start * 1000 + length, max(server, start * 1000)),
+            ts_event=end if end <= server else max(server, end - length),
             ts_recv=ts_recv,
             timeframe=timeframe,
-            open_time=start * 1000,
+            open_time=end - length,
             open=opened,
             high=high,
             low=low,
             close=close,
             volume=volume,
             quote_volume=turnover,
-            closed=start * 1000 + length <= server,
+            closed=end <= server,
             origin="rest",
         )
         for start, opened, high, low, close, volume, turnover in reversed(page.rows)
+        for end in (start * 1000 + length,)
     ]
 
 
