@@ -15,11 +15,12 @@ from realtime.channels import Message
 from realtime.engine import Produced
 from tests.kit.produced import complaints
 from tests.kit.wires import START, Bench
+from tests.unit.metrics.fixtures import bin_of
 from warehouse.clock import MINUTE, SECOND, Micros
 from warehouse.context import encode
 from warehouse.instruments import Rules
 from warehouse.journal import Kind
-from warehouse.metrics.histogram import bin_of, value_of
+from warehouse.metrics.histogram import value_of
 from warehouse.records import Trade
 from warehouse.structure.document import TradeHistory, build
 

@@ -33,11 +33,6 @@ LAST = len(EDGES) - 1
 """The last bin takes whatever is larger, too."""
 
 
-def bin_of(value: int) -> int:
-    """The bin of a positive integer."""
-    return bisect_left(EDGES, value, 0, LAST)
-
-
 def value_of(bin: int) -> float:
     """A value within half a percent of everything in the bin (Masson, Rim and Lee 2019, PVLDB 12: DDSketch)."""
     low, high = (EDGES[bin - 1] + 1 if bin else 1), EDGES[bin]

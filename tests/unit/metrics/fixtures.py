@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 from warehouse.instruments import Grid
 from warehouse.metrics.bars import Bar
+from warehouse.metrics.histogram import EDGES
 from warehouse.metrics.ring import TradeRing
 from warehouse.metrics.top import BookTop
 
@@ -85,3 +88,8 @@ def f1_ring(until: int = 8) -> TradeRing:
             assert ring.add(*trade)
     ring.advance(until)
     return ring
+
+
+def bin_of(value: int) -> int:
+    """The bin of a histogram that counts `value`."""
+    return bisect_left(EDGES, value)

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines.sizes import COLUMNS, orders, sizes
-from tests.unit.metrics.fixtures import F1, GRID
+from tests.unit.metrics.fixtures import F1, GRID, bin_of
 from warehouse.clock import MINUTE, SECOND
 from warehouse.metrics.base import Reason
-from warehouse.metrics.histogram import EDGES, DayHistogram, bin_of, value_of
+from warehouse.metrics.histogram import EDGES, DayHistogram, value_of
 from warehouse.metrics.large import Large, LargeOrders
 from warehouse.metrics.orders import WAIT, Order, Orders
 from warehouse.metrics.threshold import EARLY, HOUR, MIN_ORDERS, WhaleThreshold
