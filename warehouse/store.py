@@ -1,8 +1,8 @@
 """The lake: Delta tables of Parquet, one per declared table. The only module that writes them.
 
-Four ways to write, each one atomic commit. `append` adds. `append_once` adds with a position, so that a batch repeated
-after a crash is skipped. `replace` swaps exactly one instrument's range. `upsert` lands an answer that may be known
-already: an equal value changes nothing, a differing one replaces the row and leaves the old one in `corrections`.
+Three ways to write, each one atomic commit. `append` adds. `append_once` adds with a position, so that a batch repeated
+after a crash is skipped. `upsert` lands an answer that may be known already: an equal value changes nothing, a
+differing one replaces the row and leaves the old one in `corrections`.
 
 Whatever processes do to a table at once, no row of it doubles or goes, with a lock between them or without. Each commit
 rests on the version that was read before. Delta holds it against every commit since; who is refused reads again. Three
@@ -149,32 +149,6 @@ class Lake:
         """The version last committed under `app_id`, None before the first."""
         found = self.handle(name).transaction_version(app_id)
         return None if found is None else int(found)
-
-    def replace(
-        self,
-        name: str,
-        rows: Rows,
-        *,
-        venue: str,
-        instrument: str,
-        start: Micros | None = None,
-        end: Micros | None = None,
-        match: Mapping[str, str] | None = None,
-    ) -> int:
-        """Swap all rows of one instrument in `[start, end)` of the table's time column for `rows`, in one commit.
-
-        None leaves a side open; `match` adds equalities (`{"timeframe": "1h"}`). Every row must lie inside. Returns
-        how many rows stand there now. For one writer of the range at a time.
-        """
-        declared = table(name)
-        data = checked(declared, frame(declared, rows))
-        equal = {
-            column: [wanted] for column, wanted in {"venue": venue, "instrument": instrument, **(match or {})}.items()
-        }
-        where = condition(declared, equal, start, end)
-        with self._alone(name):
-            self._retry(name, lambda held: write(held, declared, data, where=where))
-        return data.height
 
     def upsert(self, name: str, rows: Rows, *, now: Micros, once: bool = False) -> Landed:
         """Land rows that may be known. Idempotent: the same rows again change nothing.

@@ -22,6 +22,7 @@ from pipelines.scope import Scope
 from realtime.emulator.emulator import Options
 from realtime.emulator.seeded import Seeded
 from tests.kit.installation import Bench, bench
+from tests.kit.lakes import swap
 from tests.kit.torn import Blow, Errand, strike
 from tests.kit.whole import NOW, SPANS, differing, doubled, everything, fresh, span, untrue
 from warehouse.clock import DAY, HOUR, MINUTE, Micros, iso, monotonic
@@ -128,7 +129,7 @@ async def test_whichever_flow_is_killed_as_it_writes_its_repetition_leaves_what_
             if name == "repair":
                 lake = Lake(torn.lake_root, realm="emulated")
                 for venue in torn.enabled():
-                    lake.replace("candles", [], venue=venue, instrument="BTC-USDT", start=t0 - HOLE, end=t0)
+                    swap(lake, "candles", [], venue=venue, instrument="BTC-USDT", start=t0 - HOLE, end=t0)
             assert await killed(victim, table, *arguments), f"{name} ended before it wrote"
         for work in whole:
             await strike(torn, work, log)

@@ -29,6 +29,7 @@ from realtime.emulator.emulator import Emulator, Options
 from realtime.emulator.seeded import Seeded
 from realtime.emulator.view import SeededView
 from tests.kit.installation import bench
+from tests.kit.lakes import swap
 from warehouse.clock import DAY, HOUR, MINUTE, SECOND, Micros
 from warehouse.frames import integers
 from warehouse.reading import audits
@@ -98,7 +99,7 @@ def cut(lake: Lake, name: str, count: int, dice: random.Random, spared: Sequence
         found.append(Cut(name, venue, instrument, label, expected(name, part, inside)))
     left = data.with_row_index("row").filter(~pl.col("row").is_in(gone)).drop("row")
     for (venue, instrument), rest in left.group_by("venue", "instrument"):
-        lake.replace(name, rest, venue=str(venue), instrument=str(instrument))
+        swap(lake, name, rest, venue=str(venue), instrument=str(instrument))
     return found
 
 

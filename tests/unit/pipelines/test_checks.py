@@ -18,6 +18,7 @@ from pipelines.flows.trades import load_trades
 from pipelines.scope import Scope
 from realtime.emulator.emulator import Options
 from tests.kit.installation import Bench, bench
+from tests.kit.lakes import swap
 from tests.unit.pipelines.made import T0, candle
 from warehouse.clock import DAY, MINUTE, SystemClock
 from warehouse.rows import Mismatch
@@ -44,7 +45,7 @@ def altered(lake: Lake, timeframe: str, row: int) -> int:
     odd = pl.int_range(pl.len()) == row
     changed = bars.with_columns(pl.when(odd).then(pl.col("volume") + 1).otherwise(pl.col("volume")).alias("volume"))
     venue = bars["venue"][0]
-    lake.replace("candles", changed, venue=venue, instrument="BTC-USDT", match={"timeframe": timeframe})
+    swap(lake, "candles", changed, venue=venue, instrument="BTC-USDT", match={"timeframe": timeframe})
     return int(bars["open_time"].cast(pl.Int64)[row])
 
 

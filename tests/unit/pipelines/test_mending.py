@@ -12,6 +12,7 @@ from pipelines.load import Fetched, Lander
 from pipelines.mending import PAST_BOOK, Mended, Mender
 from pipelines.searching import Search
 from pipelines.sources.base import Unreachable
+from tests.kit.lakes import swap
 from tests.unit.pipelines.made import MINUTE, RULES, T0, Scripted, candle, fetched, lake_at, recorded, trade
 from warehouse.clock import HOUR, SECOND, ManualClock
 from warehouse.errors import Rejected
@@ -91,7 +92,7 @@ async def test_a_hole_where_coverage_begins_does_not_shorten_what_is_covered(lak
     lander = Lander(lake, "run")
     covered = lander.covered("candles", "okx")
     bars = lake.read("candles").slice(2)
-    lake.replace("candles", bars, venue="okx", instrument="BTC-USDT")
+    swap(lake, "candles", bars, venue="okx", instrument="BTC-USDT")
     first, _ = await mended(lake, Scripted("okx", without_the_fourth))
     assert (first.hole.start, first.rows, first.state) == (T0, 2, "repaired")
     assert lander.covered("candles", "okx") == covered

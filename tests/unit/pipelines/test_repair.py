@@ -23,6 +23,7 @@ from pipelines.flows.trades import load_trades
 from pipelines.scope import Scope
 from realtime.emulator.emulator import Options
 from tests.kit.installation import Bench, bench
+from tests.kit.lakes import swap
 from warehouse.clock import MINUTE, SystemClock
 from warehouse.store import Lake
 
@@ -59,8 +60,12 @@ def cut(lake: Lake, name: str, keep: pl.Expr) -> int:
     data = lake.read(name)
     left = data.filter(keep)
     for (instrument,), part in data.group_by("instrument"):
-        lake.replace(
-            name, left.filter(pl.col("instrument") == instrument), venue=part["venue"][0], instrument=str(instrument)
+        swap(
+            lake,
+            name,
+            left.filter(pl.col("instrument") == instrument),
+            venue=part["venue"][0],
+            instrument=str(instrument),
         )
     return data.height - left.height
 

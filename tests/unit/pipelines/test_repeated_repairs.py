@@ -12,6 +12,7 @@ from pipelines.load import Fetched, Lander
 from pipelines.mending import Mended, Mender
 from pipelines.plan import Dataset, Part, Span
 from pipelines.searching import Search
+from tests.kit.lakes import swap
 from tests.unit.pipelines.made import MINUTE, RULES, T0, Scripted, candle, lake_at, trade
 from warehouse.clock import HOUR, SECOND, ManualClock, Micros
 from warehouse.frames import frame, integers
@@ -76,7 +77,7 @@ def lake(tmp_path: Path) -> Lake:
 
 def lose(lake: Lake, gone: list[Trade]) -> None:
     left = [one for one in TRADED if one not in gone]
-    lake.replace("trades", frame(table("trades"), left), venue="bybit", instrument="BTC-USDT")
+    swap(lake, "trades", frame(table("trades"), left), venue="bybit", instrument="BTC-USDT")
 
 
 async def repaired(lake: Lake, after: Micros, file: File, window: Span | None = None) -> list[Mended]:

@@ -12,6 +12,7 @@ from deltalake import write_deltalake
 
 import warehouse
 from tests.kit.journals import BEGIN, STEP, trade
+from tests.kit.lakes import swap
 from warehouse.clock import HOUR, MINUTE
 from warehouse.errors import ConfigError
 from warehouse.frames import arrow_schema, frame
@@ -177,7 +178,7 @@ def test_a_connection_is_one_snapshot(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
     lake.append("trades", [trade(1)])
     before = connect(tmp_path)
-    lake.replace("trades", [trade(2)], venue="okx", instrument="BTC-USDT", start=BEGIN, end=BEGIN + 9 * STEP)
+    swap(lake, "trades", [trade(2)], venue="okx", instrument="BTC-USDT", start=BEGIN, end=BEGIN + 9 * STEP)
     assert before.execute("SELECT trade_seq FROM trades").fetchall() == [(1,)]
     assert connect(tmp_path).execute("SELECT trade_seq FROM trades").fetchall() == [(2,)]
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.kit.journals import BEGIN, STEP, rules, trade
+from tests.kit.journals import BEGIN, rules, trade
 from warehouse import store
 from warehouse.clock import DAY, HOUR
 from warehouse.errors import ConfigError, DataError
@@ -171,16 +171,6 @@ def test_landing_touches_no_other_series(lake: Lake) -> None:
     lake.upsert("candles", [candle(500_000, close=99.0)], now=BEGIN)
     assert len(lake.rows("candles")) == 3
     assert all(row in lake.rows("candles") for row in others)
-
-
-def test_replacing_a_range_is_exact(lake: Lake) -> None:
-    lake.append("trades", [trade(n) for n in range(10)] + [trade(n, "ETH-USDT") for n in range(10)])
-    lake.replace("trades", [trade(4)], venue="okx", instrument="BTC-USDT", start=BEGIN + 3 * STEP, end=BEGIN + 7 * STEP)
-    left = lake.read("trades", instrument="BTC-USDT")["trade_seq"].to_list()
-    assert left == [0, 1, 2, 4, 7, 8, 9]
-    assert lake.read("trades", instrument="ETH-USDT").height == 10
-    lake.replace("trades", [], venue="okx", instrument="BTC-USDT")
-    assert lake.read("trades")["instrument"].unique().to_list() == ["ETH-USDT"]
 
 
 def test_reading_a_range_is_half_open_over_midnight(lake: Lake) -> None:
