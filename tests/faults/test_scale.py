@@ -152,7 +152,7 @@ async def test_two_runs_of_a_work_pool_on_two_machines_leave_one_clean_lake(
         assert ask(api.replace("/api", "/ui-settings"))["api_url"] == api
         for home, config in (one, two):
             words = [sys.executable, "-m", "prefect", "worker", "start", "--pool", "machines", "--type", "process"]
-            told = {**os.environ, **config, "P9_HOME": str(home), **both}
+            told = {**os.environ, **config, "P9_HOME": str(home), **both, "PREFECT_WORKER_QUERY_SECONDS": "1"}
             stack.enter_context(running([*words, "--limit", "1"], home / "worker.log", told))
         assert await processes.wait_for(lambda: bool(ask(f"{api}/work_pools/filter", {})), 60)
         await p9((one[0], {**one[1], **both}), "flows", "deploy", "--pool", "machines")
