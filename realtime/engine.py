@@ -216,7 +216,11 @@ class Engine:
                 for output in session.receive(entry.payload, entry.ts_recv):
                     kind = type(output)
                     if kind is BestQuote:
-                        instruments[output.instrument].best_quote(output, session.name)  # type: ignore[union-attr,arg-type]
+                        one = instruments[output.instrument]  # type: ignore[union-attr]
+                        if one.quote is None:
+                            one.best_quote(output, session.name)  # type: ignore[arg-type]
+                        else:  # the same without a call: most frames are quotes
+                            one.quote, one.changed = output, True  # type: ignore[assignment]
                     elif kind is Trade:
                         instruments[output.instrument].trade(output, session.name, messages)  # type: ignore[union-attr,arg-type]
                     elif kind is BookUpdate:

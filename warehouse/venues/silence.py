@@ -79,17 +79,26 @@ class SilenceState(msgspec.Struct):
     look_at: Micros
 
 
+class Heard:
+    """When a stream spoke last, 0 for never."""
+
+    __slots__ = ("at",)
+
+    def __init__(self) -> None:
+        self.at: Micros = 0
+
+
 class Silence(Generic[Stream]):
     """A timer per stream. `limits` holds every stream of the connection, by whatever key is at hand per frame; None is
     for those that speak only when something happens.
 
-    `heard` is when each spoke last; each frame of one of these streams stores its time there, and no others do.
+    Each frame of one of these streams stores its time in the stream's `heard`, and no others do.
     """
 
     def __init__(self, limits: Mapping[Stream, Micros | None]) -> None:
         self._limits = tuple(limits.items())
         self._at = {stream: position for position, stream in enumerate(limits)}
-        self.heard: dict[Stream, Micros] = dict.fromkeys(limits, 0)
+        self.heard = {stream: Heard() for stream in limits}
         count = len(self._limits)
         self._expected: list[Micros] = [0] * count
         self._found: list[Micros] = [0] * count
@@ -116,24 +125,25 @@ class Silence(Generic[Stream]):
             expected = self._expected[position]
             if not expected or patience is None:
                 continue
-            last = max(heard[stream], expected)
+            spoke = heard[stream].at
+            last = max(spoke, expected)
             if now - last <= patience:
                 continue
             times = self._times[position]
-            if heard[stream] > self._found[position]:
+            if spoke > self._found[position]:
                 times = 0
             else:
                 last = max(last, self._found[position])
             if now - last <= patience << min(DOUBLINGS, times // (TRIES + 1)):
                 continue
             self._found[position], self._times[position] = now, times + 1
-            since = heard[stream] or expected
+            since = spoke or expected
             found.append(Quiet(stream, now - since, times % (TRIES + 1) == TRIES))
         return found
 
     def state(self) -> SilenceState:
         """The memory of it."""
-        heard = list(self.heard.values())
+        heard = [one.at for one in self.heard.values()]
         return SilenceState(heard, list(self._expected), list(self._found), list(self._times), self._look_at)
 
     def restore(self, state: SilenceState) -> None:
@@ -141,6 +151,6 @@ class Silence(Generic[Stream]):
         if len(state.heard) != len(self._limits):
             return
         for (stream, _), heard in zip(self._limits, state.heard, strict=True):
-            self.heard[stream] = heard
+            self.heard[stream].at = heard
         self._expected, self._found, self._times = list(state.expected), list(state.found), list(state.times)
         self._look_at = state.look_at

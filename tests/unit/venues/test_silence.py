@@ -46,7 +46,7 @@ def test_patience_grows_no_further_than_sixty_four_times() -> None:
 def test_a_frame_of_one_stream_says_nothing_of_another() -> None:
     silence = watched()
     for second in range(1, 70):
-        silence.heard["depth"] = START + second * SECOND
+        silence.heard["depth"].at = START + second * SECOND
         told = looks(silence, second, second)
         assert told == ([(61, "trades", False)] if second == 61 else [])
 
@@ -54,7 +54,7 @@ def test_a_frame_of_one_stream_says_nothing_of_another() -> None:
 def test_a_frame_restores_patience_and_tries() -> None:
     silence = watched()
     assert looks(silence, 0, 12) == [(6, "depth", False), (12, "depth", False)]
-    silence.heard["depth"] = START + 13 * SECOND
+    silence.heard["depth"].at = START + 13 * SECOND
     assert looks(silence, 13, 25) == [(19, "depth", False), (25, "depth", False)]
 
 
@@ -83,7 +83,7 @@ def test_a_new_connection_does_not_restore_patience() -> None:
 
 def test_it_says_how_long_since_the_last_frame() -> None:
     silence = watched()
-    silence.heard["depth"] = START + 2 * SECOND
+    silence.heard["depth"].at = START + 2 * SECOND
     (one,) = silence.quiet(START + 9 * SECOND)
     assert (one.quiet_us, one.words) == (7 * SECOND, "nothing for 7 s")
 
@@ -103,7 +103,7 @@ def test_looks_are_half_a_second_apart() -> None:
 @pytest.mark.parametrize("second", [0, 7, 13, 61, 75])
 def test_a_restored_one_goes_on_where_it_was(second: int) -> None:
     silence, copy = watched(), Silence[str](FIVE)
-    silence.heard["depth"] = START + 4 * SECOND
+    silence.heard["depth"].at = START + 4 * SECOND
     looks(silence, 0, second)
     copy.restore(msgspec.json.decode(msgspec.json.encode(silence.state()), type=SilenceState))
     assert looks(copy, second, 200) == looks(silence, second, 200)

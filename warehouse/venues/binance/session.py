@@ -95,9 +95,9 @@ class BinanceSession:
                 self._handlers[stream] = self._handler(name, rule)
         self.streams = tuple(self._handlers)
         self._width, self._heads = heads(self.streams)
-        self._by_head = {self._heads[stream]: handler for stream, handler in self._handlers.items()}
         self._silence = Silence({self._heads[stream]: limit for stream, limit in limits.items()})
-        self._heard = self._silence.heard
+        heard = self._silence.heard
+        self._by_head = {head: (self._handlers[stream], heard[head]) for stream, head in self._heads.items()}
         self._names = {head: stream for stream, head in self._heads.items()}
         self._subscriptions = Subscriptions()
         self._up = False
@@ -160,10 +160,11 @@ class BinanceSession:
         """A frame: its first bytes hold the stream's name and pick the reader."""
         self._heard_at = ts_recv
         head = frame[: self._width]
-        handler = self._by_head.get(head)
-        if handler is None:
+        found = self._by_head.get(head)
+        if found is None:
             return self._other(frame, ts_recv)
-        self._heard[head] = ts_recv
+        handler, heard = found
+        heard.at = ts_recv
         try:
             return handler(frame, ts_recv)
         except UNREADABLE as error:
@@ -274,7 +275,7 @@ class BinanceSession:
             if control.stream is not None:
                 handler = self._handlers.get(control.stream)
                 if handler is not None:
-                    self._heard[self._heads[control.stream]] = ts_recv
+                    self._silence.heard[self._heads[control.stream]].at = ts_recv
                     return handler(frame, ts_recv)
                 if control.stream != "!serverShutdown":
                     return [self._undecodable(frame, f"stream {control.stream!r} was not asked for", ts_recv)]

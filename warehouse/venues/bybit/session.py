@@ -184,7 +184,7 @@ class BybitSession:
             topic = frame[10 : frame.find(b'"', 10)]
             handler = self._handlers.get(topic)
             if handler is not None:
-                self._heard[topic] = ts_recv
+                self._heard[topic].at = ts_recv
                 try:
                     return handler(frame, ts_recv)
                 except UNREADABLE as error:
@@ -264,7 +264,7 @@ class BybitSession:
             handler = self._handlers.get(topic)
             if handler is None:
                 return (self._undecodable(f"a topic that was not asked for: {control.topic[:64]}", frame, now),)
-            self._heard[topic] = now
+            self._heard[topic].at = now
             try:
                 return handler(frame, now)
             except UNREADABLE as error:

@@ -193,7 +193,7 @@ class OkxSession:
             if found is None:
                 return self._control(frame, ts_recv, "")
         handler, stream = found
-        self.silence.heard[stream] = ts_recv
+        self.silence.heard[stream].at = ts_recv
         try:
             return handler(frame, ts_recv)
         except UNREADABLE as error:
