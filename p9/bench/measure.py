@@ -1,7 +1,8 @@
 """Measure contestants on the same frames, in one run, round by round.
 
-Machines change speed; a ratio of two contestants of one round holds. A contestant whose trades or best twenty levels
-differ from ours is named as wrong, and its speed does not count.
+Machines change speed from second to second, so in each round all contestants take turns, a lap each: what slows one
+slows the others, and their ratio holds. A contestant whose trades or best twenty levels differ from ours is named as
+wrong, and its speed does not count.
 
 What a core can do in a second: live, ten timer entries come in it, each with all metrics of all instruments; what they
 leave holds as many frames as fit. So frames and timers are timed apart. The others have no timers.
@@ -10,7 +11,7 @@ leave holds as many frames as fit. So frames and timers are timed apart. The oth
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from time import process_time
 
@@ -80,11 +81,11 @@ def run(recording: Recording, makers: dict[str, Maker], rounds: int) -> list[Res
     alone: dict[str, dict[str, list[float]]] = {name: {kind: [] for kind in parts} for name in makers}
     answers: dict[str, Counted] = {}
     for _ in range(rounds):
-        for name, maker in makers.items():
-            cost, answers[name] = _timed(maker, recording)
+        for name, (cost, answers[name]) in raced(makers, recording).items():
             costs[name].append(cost)
-            for kind, part in parts.items() if name != WHOLE else ():
-                alone[name][kind].append(_timed(maker, part)[0].frame)
+        for kind, part in parts.items():
+            for name, (cost, _) in raced({one: makers[one] for one in makers if one != WHOLE}, part).items():
+                alone[name][kind].append(cost.frame)
     mine, truth = costs[MEASURED], answers[MEASURED]
     return [
         Result(
@@ -99,19 +100,32 @@ def run(recording: Recording, makers: dict[str, Maker], rounds: int) -> list[Res
     ]
 
 
-def _timed(maker: Maker, recording: Recording) -> tuple[Cost, Counted]:
-    """What it cost, and the answer. What was there before is hidden from the garbage collector, for a live process
-    holds no such recording.
+def raced(makers: Mapping[str, Maker], recording: Recording) -> dict[str, tuple[Cost, Counted]]:
+    """What it cost each, and the answers. What was there before is hidden from the garbage collector, for a live
+    process holds no such recording.
     """
-    contestant = maker(recording)
-    timers = sum(entry.kind == TICK for entry in recording.entries)
+    running = {name: maker(recording)() for name, maker in makers.items()}
+    taken, answers = dict.fromkeys(makers, 0.0), dict[str, Counted]()
     gc.collect()
     gc.freeze()
-    begun = process_time()
-    answer = contestant()
-    taken = (process_time() - begun) * 1e6
+    while running:
+        for name, run in list(running.items()):
+            begun = process_time()
+            try:
+                next(run)
+            except StopIteration as end:
+                answers[name] = end.value
+                del running[name]
+            taken[name] += process_time() - begun
     gc.unfreeze()
-    return Cost((taken - answer.timers_us) / len(recording.frames), answer.timers_us / max(1, timers)), answer
+    timers = sum(entry.kind == TICK for entry in recording.entries)
+    return {
+        name: (
+            Cost((taken[name] * 1e6 - answer.timers_us) / len(recording.frames), answer.timers_us / max(1, timers)),
+            answer,
+        )
+        for name, answer in answers.items()
+    }
 
 
 def differs(rules: Sequence[Rules], truth: Counted, other: Counted) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Sequence
 from time import process_time_ns
 
 from p9.bench.frames import Recording, wanted
-from p9.bench.rivals import TOP, Contestant, Counted
+from p9.bench.rivals import LAP, TOP, Contestant, Counted, Run, laps
 from realtime import collector
 from realtime.engine import Engine, EngineConfig
 from warehouse.book import Book
@@ -16,6 +17,9 @@ from warehouse.records import BookUpdate, Level
 
 BLOCK = 10
 """Entries of one turn, as a busy worker sees them."""
+
+
+Turn = tuple[list[Entry], bool]
 
 
 class ReadBook(Book):
@@ -56,28 +60,31 @@ def _contestant(recording: Recording, entries: list[Entry], config: EngineConfig
     engine.run(1, recording.warm)
     turns = _turns(entries)
 
-    def run() -> Counted:
-        thresholds = gc.get_threshold()
-        gc.set_threshold(*collector.THRESHOLDS)  # as the worker does
-        try:
-            return through()
-        finally:
+    def run() -> Run:
+        before, timers = _trades(engine), 0
+        for lap in laps(turns, LAP // BLOCK):
+            thresholds = gc.get_threshold()
+            gc.set_threshold(*collector.THRESHOLDS)  # as the worker does
+            timers += _lap(engine, lap)
             gc.set_threshold(*thresholds)
-
-    def through() -> Counted:
-        before, timers, seq = _trades(engine), 0, engine.next_seq
-        for turn, by_second in turns:
-            if by_second:
-                begun = process_time_ns()
-                engine.run(seq, turn)
-                timers += process_time_ns() - begun
-            else:
-                engine.run(seq, turn)
-            seq += len(turn)
+            yield
         tops = {one.rules.symbol: _top(one.book) for one in engine.instruments.values()}
         return Counted(_trades(engine) - before, tops, timers / 1000)
 
     return run
+
+
+def _lap(engine: Engine, turns: Sequence[Turn]) -> int:
+    """Run these; how many nanoseconds of CPU time went into those that come by the second."""
+    timers = 0
+    for turn, by_second in turns:
+        if by_second:
+            begun = process_time_ns()
+            engine.run(engine.next_seq, turn)
+            timers += process_time_ns() - begun
+        else:
+            engine.run(engine.next_seq, turn)
+    return timers
 
 
 def _top(book: Book) -> tuple[list[Level], list[Level]]:
@@ -85,9 +92,9 @@ def _top(book: Book) -> tuple[list[Level], list[Level]]:
     return [(price, size) for price, size in bids], [(price, size) for price, size in asks]
 
 
-def _turns(entries: list[Entry]) -> list[tuple[list[Entry], bool]]:
+def _turns(entries: list[Entry]) -> list[Turn]:
     """Blocks of ten, and whether they come by the second: what is no quote, trade or book is a turn of its own."""
-    turns: list[tuple[list[Entry], bool]] = []
+    turns: list[Turn] = []
     for entry in entries:
         by_second = not wanted(entry)
         if not turns or by_second or turns[-1][1] or len(turns[-1][0]) == BLOCK:
