@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 SCALE := $(VENV)/.scale
 
-.PHONY: demo test kills chaos readers scale slow check lint bench lab lock clean fuzz
+.PHONY: demo test kills chaos readers scale slow long check lint bench lab lock clean fuzz
 
 demo: $(STAMP)           ## the whole main job with no network: two minutes after installation
 	$(BIN)/p9 demo --seconds 45
@@ -28,6 +28,9 @@ scale: $(SCALE)          ## several machines: S3, PostgreSQL, a work pool, Dask,
 
 slow: $(SCALE)           ## the long tests
 	$(BIN)/python -m pytest -m "slow"
+
+long: $(STAMP)           ## those of the long tests that need no quiet machine; CI runs them
+	$(BIN)/python -m pytest -m slow tests/unit tests/property tests/parity
 
 fuzz: $(STAMP)           ## ten million bent frames, in eight minutes
 	P9_FUZZ=10000000 $(BIN)/python -m pytest tests/property/test_fuzz.py
