@@ -32,7 +32,7 @@ slow: $(SCALE)           ## the long tests
 long: $(STAMP)           ## those of the long tests that need no quiet machine; CI runs them
 	$(BIN)/python -m pytest -m slow tests/unit tests/property tests/parity
 
-fuzz: $(STAMP)           ## ten million bent frames, in eight minutes
+fuzz: $(STAMP)           ## ten million bent frames, in three to eight minutes
 	P9_FUZZ=10000000 $(BIN)/python -m pytest tests/property/test_fuzz.py
 
 lint: $(STAMP)
@@ -41,7 +41,7 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint test         ## what CI runs
+check: lint test         ## what CI runs first, before one seed of the lab and 'long'
 
 bench: $(STAMP)
 	$(BIN)/p9 bench
