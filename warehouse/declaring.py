@@ -8,7 +8,10 @@ from typing import Literal, NamedTuple, Union, get_args, get_origin
 
 import msgspec
 
-__all__ = ["Column", "ColumnKind", "Table"]
+__all__ = ["DATES", "Column", "ColumnKind", "Table"]
+
+DATES = ("date", "month", "period")
+"""What a partition's date may be called."""
 
 ColumnKind = Literal["int", "float", "text", "bool", "time", "date", "bytes", "floats"]
 
@@ -41,11 +44,11 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     """A declared table.
 
     `key` names one row; in a `ledger` rows are only added and the newest of a key (by `ts_recv`, then `log_seq`)
-    counts. `time` is the column that orders and bounds rows; a partition `date` or `month` (its first day) is
-    derived from it. `values` are the columns that make two rows of one key the same value. `owner` says in words
-    who may write. `checks` are SQL conditions that every row must meet. `live` tables are committed every few
-    seconds and keep their log for an hour only. `journaled` tables carry `log_seq` (null when a row is not from a
-    journal) and `late` (too late for the live windows, which never saw it).
+    counts. `time` is the column that orders and bounds rows; the partition's date (`warehouse/partitions.py`) is
+    derived from it. `values` are the columns that make two rows of one key the same value. `owner` says in words who
+    may write. `checks` are SQL conditions that every row must meet. `live` tables are committed every few seconds and
+    keep their log for an hour only. `journaled` tables carry `log_seq` (null when a row is not from a journal) and
+    `late` (too late for the live windows, which never saw it).
     """
 
     name: str
@@ -77,7 +80,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
         """Columns whose difference makes a row another value: `values`, or all but key, receipt and origin."""
         if self.values:
             return self.values
-        beside = (*self.key, "ts_recv", "origin", "log_seq", "late", "date", "month")
+        beside = (*self.key, "ts_recv", "origin", "log_seq", "late", *DATES)
         return tuple(column.name for column in self.columns if column.name not in beside)
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from warehouse.clock import Micros
 from warehouse.errors import DataError
+from warehouse.partitions import first_day
 from warehouse.tables import Correction, Table
 
 SAMPLE = 3
@@ -76,11 +77,7 @@ def frame(
         )
     if "late" in schema and "late" not in data.columns:
         data = data.with_columns(pl.lit(False).alias("late"))
-    at = pl.col(declared.time).cast(pl.Datetime("us", "UTC"))
-    if "date" in declared.partition:
-        data = data.with_columns(at.dt.date().alias("date"))
-    if "month" in declared.partition:
-        data = data.with_columns(at.dt.date().dt.month_start().alias("month"))
+    data = data.with_columns(first_day(declared))
     missing = [pl.lit(None).alias(name) for name in schema if name not in data.columns]
     return data.with_columns(missing).select([pl.col(name).cast(kind) for name, kind in schema.items()])
 

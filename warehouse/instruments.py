@@ -1,10 +1,8 @@
 """Instruments, their trading rules, and the exact way between a venue's text and our integers.
 
 An instrument is `(venue, base, quote, market)`, written `BTC-USDT` (spot) or `BTC-USDT-PERP`. `Rules` is what the
-venue
-publishes about it (tick, lot, contract value) with the time from which it holds. `Grid` is the arithmetic that
-follows:
-prices become integer ticks, wire sizes integer lots, and back, each with a single rounding.
+venue publishes about it (tick, lot, contract value) with the time from which it holds. `Grid` is the arithmetic that
+follows: prices become integer ticks, wire sizes integer lots, and back, each with a single rounding.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import polars as pl
 
+from warehouse.partitions import unit
 from warehouse.reading import audits, connect
 from warehouse.tables import TABLES
 
@@ -131,11 +132,11 @@ def _files(lake: Lake) -> Sheet:
         if not lake.exists(table.name):
             continue
         held = pl.DataFrame(lake.handle(table.name).get_add_actions(flatten=True))
-        unit = next((name for name in ("date", "month") if name in table.partition), None)
-        day = pl.col(f"partition.{unit}") if unit else pl.lit(None, pl.Date())
+        name = unit(table)
+        day = pl.col(f"partition.{name}") if name else pl.lit(None, pl.Date())
         sums = held.group_by(day.alias("day")).agg(pl.len(), pl.col("num_records").sum(), pl.col("size_bytes").sum())
         rows += [(table.name, *row) for row in sums.sort("day").iter_rows()]
-    words = "Parquet files, rows and bytes of each table and day (or month)."
+    words = "Parquet files, rows and bytes of each table and day, or month, or (of bars) period."
     return Sheet("files", words, ("table", "day", "files", "rows", "bytes"), rows)
 
 

@@ -19,9 +19,11 @@ import polars as pl
 
 from warehouse import past
 from warehouse.clock import Micros
+from warehouse.declaring import DATES
 from warehouse.errors import ConfigError
 from warehouse.frames import polars_schema
 from warehouse.objects import Objects
+from warehouse.partitions import unit
 from warehouse.past import Moment, micros
 from warehouse.store import Lake
 from warehouse.tables import TABLES, Table
@@ -31,6 +33,7 @@ LAYERS = ("staging", "marts")
 OPENED_AT_ONCE = 8
 """Tables whose logs are read at the same time: on a distant object store each takes some round trips."""
 
+_DAYS = tuple(f"{name}=" for name in DATES)
 _TYPES = {
     "int": "BIGINT", "float": "DOUBLE", "text": "VARCHAR", "bool": "BOOLEAN", "time": "TIMESTAMPTZ", "date": "DATE",
     "bytes": "BLOB", "floats": "DOUBLE[]",
@@ -139,7 +142,7 @@ def _files(lake: Lake, table: Table) -> _Files:
 
 
 def _day(uri: str) -> str:
-    return next((part for part in uri.split("/") if part.startswith(("date=", "month="))), "")
+    return next((part for part in uri.split("/") if part.startswith(_DAYS)), "")
 
 
 def _view(
@@ -164,9 +167,8 @@ def _view(
 def _source(table: Table, found: _Files) -> str:
     """Files that are not all alike have their columns matched by name: that takes a look into each, at every query."""
     listed = ", ".join("'" + uri.replace("'", "''") + "'" for uri in found.uris)
-    dates = [name for name in table.partition if name in ("date", "month")]
-    kinds = ", ".join(f"'{name}': DATE" for name in dates)
-    hive = f", hive_types = {{{kinds}}}" if dates else ""
+    date = unit(table)
+    hive = f", hive_types = {{'{date}': DATE}}" if date else ""
     union = "" if found.alike else ", union_by_name = true"
     return f"read_parquet([{listed}], hive_partitioning = true{hive}{union})"
 

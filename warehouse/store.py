@@ -90,7 +90,10 @@ class Lake:
         return f"{self.root}/{name}"
 
     def handle(self, name: str) -> DeltaTable:
-        """The table at its newest version, made when absent. Raises KeyError for an undeclared name."""
+        """The table at its newest version, made when absent.
+
+        Raises KeyError for an undeclared name, ConfigError for a table that is partitioned otherwise than declared.
+        """
         kept = self._handles.get(name)
         if kept is not None:
             kept.update_incremental()
@@ -100,6 +103,11 @@ class Lake:
             found = DeltaTable(self.uri(name), storage_options=self.storage_options)
         except TableNotFoundError:
             found = create(self.uri(name), declared, self.storage_options)
+        if (parts := found.metadata().partition_columns) != list(declared.partition):
+            raise ConfigError(
+                f"{self.uri(name)} is partitioned by {', '.join(parts)}, this version writes it by "
+                f"{', '.join(declared.partition)}: move that folder away, and backfill"
+            )
         self._handles[name] = found
         return found
 

@@ -55,7 +55,7 @@ CANDLES = Table(
     name="candles",
     record=Candle,
     key=("venue", "instrument", "timeframe", "open_time"),
-    partition=("venue", "month"),
+    partition=("venue", "timeframe", "period"),
     time="open_time",
     owner="flows",
     checks=(
@@ -191,7 +191,7 @@ PRICE_CANDLES = Table(
     name="price_candles",
     record=PriceCandle,
     key=("venue", "instrument", "kind", "timeframe", "open_time"),
-    partition=("venue", "month"),
+    partition=("venue", "timeframe", "period"),
     time="open_time",
     owner="flows",
     checks=("low > 0", "high >= open", "high >= close", "low <= open", "low <= close"),
