@@ -29,6 +29,9 @@ Endpoint = Callable[[str], str]
 """The URL of a venue's base, by its key (`rest_spot`)."""
 
 TIMEOUT_S = 20
+LONG = 4096
+"""A body of more characters is no refusal. ccxt need not parse it, the walk does, straight into its own types."""
+
 FIRST_ATTEMPTS = 3
 """Until a venue has answered once, it is more likely out of reach than unwell."""
 
@@ -102,6 +105,8 @@ class CcxtSource:
         self._exchange = getattr(library(), venue)({"enableRateLimit": False, "timeout": TIMEOUT_S * 1000})
         self._exchange.urls["api"].update(POINT[venue](lambda key: endpoint(key).rstrip("/")))
         self._exchange.on_rest_response = _remember
+        parse = self._exchange.parse_json
+        self._exchange.parse_json = lambda body: None if len(body) > LONG else parse(body)
 
     @property
     def venue(self) -> str:
@@ -109,7 +114,7 @@ class CcxtSource:
         return self._venue
 
     async def ask(self, fetch: Fetch) -> object:
-        """The parsed JSON answer to `fetch`, after as many attempts as a transient failure deserves."""
+        """The answer to `fetch`, parsed or, a long one, as text; after as many attempts as a failure deserves."""
 
         async def once() -> object:
             return await self._once(fetch)
@@ -133,8 +138,9 @@ class CcxtSource:
             if isinstance(failure, RateLimited):
                 await self._budget.pause(limit, failure.retry_after_us)
             raise failure from error
-        self._same_realm(_reply.get())
-        return parsed
+        reply = _reply.get()
+        self._same_realm(reply)
+        return reply.body if reply is not None and len(reply.body) > LONG else parsed
 
     def _same_realm(self, reply: _Reply | None) -> None:
         found = "live" if reply is None else reply.headers.get(REALM_HEADER, "live")
@@ -154,13 +160,13 @@ def explain(venue: str, error: Exception, reply: _Reply | None) -> VenueError:
     if status == 451 or (status == 403 and "too frequent" not in words.lower()):
         return Blocked(venue, status, reply.body if reply else words)
     now = SystemClock().now()
-    if reply and (wait := told_to_wait(status, reply.body.encode(), headers, now)) is not None:
+    if reply and (wait := told_to_wait(status, reply.body[:LONG].encode(), headers, now)) is not None:
         return RateLimited(venue, wait)
     if isinstance(error, ccxt.RateLimitExceeded | ccxt.DDoSProtection):
         return RateLimited(venue, retry_after(headers.get("retry-after"), now))
     if isinstance(error, ccxt.NetworkError) or '"retCode":10016' in words.replace(" ", ""):
         return Unreachable(venue, _why(error, status))
-    code, text = _code(reply.body if reply else "")
+    code, text = _code(reply.body[:LONG] if reply else "")
     return Rejected(venue, code or type(error).__name__, text or words)
 
 
@@ -192,6 +198,7 @@ def _code(body: str) -> tuple[str, str]:
 def _remember(
     status: int, reason: str, url: str, method: str, headers: Mapping[str, str], body: str, *sent: object
 ) -> str:
-    """ccxt's hook between reply and judgement: keep the reply for this task, leave the body as it is."""
-    _reply.set(_Reply(status, {key.lower(): value for key, value in headers.items()}, body[:2000]))
-    return body.strip()
+    """ccxt's hook between reply and judgement: keep the reply for this task, leave the body as it is but for blanks."""
+    body = body.strip()
+    _reply.set(_Reply(status, {key.lower(): value for key, value in headers.items()}, body))
+    return body

@@ -6,7 +6,7 @@ day is exactly the sum of its 1,440 minutes, and no two timeframes can disagree.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from random import Random
 from threading import Lock
 from typing import NamedTuple
@@ -133,14 +133,25 @@ class Bars:
 
     def bar(self, minute: int, minutes: int) -> Bar:
         """The bar of `minutes` (one of the timeframes) that begins at `minute`, a multiple of it."""
-        if not self.ready:
-            self.prepare()
-        step = min(minutes, TILE)
         if minutes > TILE:
             return merged(self.bar(first, TILE) for first in range(minute, minute + minutes, TILE))
-        index, position = divmod(minute, TILE)
-        laid = self.path.laid(index)
-        return self._reduced(laid.tile, step)[position // step].moved(laid.level * self.ratio + self.basis, laid.busy)
+        return next(self.run(minute, minute + minutes, minutes))
+
+    def run(self, minute: int, end: int, minutes: int) -> Iterator[Bar]:
+        """The bars of `minutes` that follow each other in `[minute, end)`, tile by tile."""
+        if not self.ready:
+            self.prepare()
+        if minutes > TILE:
+            yield from (self.bar(first, minutes) for first in range(minute, end, minutes))
+            return
+        while minute < end:
+            index, position = divmod(minute, TILE)
+            laid = self.path.laid(index)
+            ticks, busy = laid.level * self.ratio + self.basis, laid.busy
+            last = min(TILE, position + end - minute)
+            for bar in self._reduced(laid.tile, minutes)[position // minutes : last // minutes]:
+                yield bar.moved(ticks, busy)
+            minute += last - position
 
 
 def minute_of(at: Micros) -> int:

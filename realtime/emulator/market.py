@@ -6,7 +6,7 @@ none behind them, and a request for those gets what a venue gives for trades too
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from hashlib import sha256
 from heapq import merge
@@ -221,12 +221,20 @@ class Market:
         stop = min(-(-end // span) * span, -(-now // span) * span)
         times = range(first, stop, span)
         kept = times[-limit:] if newest else times[:limit]
-        return [
-            self.flow.telling.candle(
-                timeframe, at, self.bar(minute_of(at), minutes), at + span <= start_of(open_minute), self.flow.at
-            )
-            for at in (kept if limit > 0 else ())
-        ]
+        if limit <= 0 or not kept:
+            return []
+        bars = self._run(minute_of(kept[0]), minute_of(kept[-1]) + minutes, minutes)
+        tell, until, at_now = self.flow.telling.candle, start_of(open_minute) - span, self.flow.at
+        return [tell(timeframe, at, bar, at <= until, at_now) for at, bar in zip(kept, bars, strict=True)]
+
+    def _run(self, minute: int, end: int, minutes: int) -> Iterator[Bar]:
+        """`bar` of each of those that follow each other in `[minute, end)`."""
+        whole = (min(end, self.zone.first) - minute) // minutes * minutes
+        if minutes <= TILE and whole > 0:
+            yield from map(self._past, self._bars.run(minute, minute + whole, minutes))
+            minute += whole
+        for first in range(minute, end, minutes):
+            yield self.bar(first, minutes)
 
     def trades_by_time(self, start: Micros, end: Micros, limit: int, newest: bool) -> list[Trade]:
         """See `MarketView.trades_by_time`. Raises Cold."""

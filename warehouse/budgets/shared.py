@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
+from itertools import count
 from typing import NamedTuple, cast
 from uuid import uuid4
 
@@ -37,6 +38,9 @@ several, flows leave to the worker.
 
 UNDER_WAY: Micros = 30 * SECOND
 """A request of which nobody says that it is over counts so long: its process has died."""
+
+SOON_S = 0.05
+"""Seconds that the word of a reply may take: it goes with the next request where one follows, and saves a call."""
 
 AWAY_S = 5.0
 """Seconds before a bus that was out of reach is tried again."""
@@ -72,6 +76,7 @@ an asker who knows another bucket or none, all that was lately spent.
 SLOT = """
 local time = redis.call('TIME')
 local now, per_us = time[1] * 1000000 + time[2], tonumber(ARGV[2])
+for at = 5, #ARGV do redis.call('ZADD', KEYS[1], 'XX', string.format('%d', now), ARGV[at]) end
 local gate = math.max(0, tonumber(redis.call('GET', KEYS[2]) or 0) - now)
 if gate > 0 then return {math.ceil(gate), '', math.ceil(gate)} end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%d', now - per_us))
@@ -83,14 +88,17 @@ end
 local first = tonumber(redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2])
 return {first > now and 50000 or math.ceil(first + per_us - now) + 1000, '', 0}
 """
-"""Admits request `ARGV[3]` unless `ARGV[1]` others are under way or were over less than the window ago."""
+"""Admits request `ARGV[3]` unless `ARGV[1]` others are under way or were over less than the window ago. The replies to
+those from `ARGV[5]` on are there.
+"""
 
 OVER = """
 local time = redis.call('TIME')
-redis.call('ZADD', KEYS[1], 'XX', string.format('%d', time[1] * 1000000 + time[2]), ARGV[1])
+local now = string.format('%d', time[1] * 1000000 + time[2])
+for at = 1, #ARGV do redis.call('ZADD', KEYS[1], 'XX', now, ARGV[at]) end
 return {0, '', 0}
 """
-"""The reply to request `ARGV[1]` is there."""
+"""The replies to these requests are there."""
 
 PAUSE = """
 local time = redis.call('TIME')
@@ -129,6 +137,9 @@ class SharedBudget:
         self._sleep = sleep
         self._bus = redis.asyncio.Redis.from_url(bus_url, socket_connect_timeout=1, socket_timeout=2)
         self._away_since: float | None = None
+        self._name, self._asked = uuid4().hex, count()
+        self._over: dict[Limit, list[str]] = {}
+        self._telling: asyncio.Task[None] | None = None
 
     @asynccontextmanager
     async def spend(self, limit: Limit, cost: int) -> AsyncIterator[None]:
@@ -145,7 +156,9 @@ class SharedBudget:
             yield
         finally:
             if request is not None:
-                await self._call(OVER, keys.asked(self.venue, limit.name), limit, request)
+                self._over.setdefault(limit, []).append(request)
+                if self._telling is None or self._telling.done():
+                    self._telling = asyncio.create_task(self._tell())
 
     async def _tokens(self, limit: Limit, cost: int) -> None:
         """Take tokens of the bucket."""
@@ -167,18 +180,30 @@ class SharedBudget:
         most = max(1, int(limit.amount * SHARE_SHORT))
         if not self._worker:
             most -= min(most - 1, max(1, int(most * RESERVED_SHORT)))
-        key, request = keys.asked(self.venue, limit.name), uuid4().hex
+        key, request = keys.asked(self.venue, limit.name), f"{self._name}-{next(self._asked)}"
         while True:
             if self._own.owed(limit)[2]:
                 await self._sleep(limit.per_us / SECOND)  # so that what was spent while the bus was away is over
                 continue
-            reply = await self._call(SLOT, key, limit, most, limit.per_us, request, UNDER_WAY)
+            over = self._over.pop(limit, ())
+            reply = await self._call(SLOT, key, limit, most, limit.per_us, request, UNDER_WAY, *over)
             if reply is None:
                 await self._own.admit(limit, 1)
                 return None
             if reply.wait <= 0:
                 return request
             await self._patiently(reply)
+
+    async def _tell(self) -> None:
+        """Of the replies that no next request told of."""
+        while self._over:
+            await asyncio.sleep(SOON_S)
+            await self._tell_now()
+
+    async def _tell_now(self) -> None:
+        while self._over:
+            limit, over = self._over.popitem()
+            await self._call(OVER, keys.asked(self.venue, limit.name), limit, *over)
 
     async def _patiently(self, reply: Reply) -> None:
         if reply.told > PATIENCE:
@@ -191,7 +216,10 @@ class SharedBudget:
         await self._call(PAUSE, keys.bucket(self.venue, limit.name), limit, us)
 
     async def close(self) -> None:
-        """Give the connection back."""
+        """Tell of the last replies, and give the connection back."""
+        if self._telling is not None:
+            self._telling.cancel()
+        await self._tell_now()
         await self._bus.aclose()
 
     async def _call(self, script: str, key: str, limit: Limit, *args: float | str) -> Reply | None:

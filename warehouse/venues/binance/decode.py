@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from warehouse.clock import Micros
-from warehouse.errors import HEAD, DecodeError
+from warehouse.errors import DecodeError
 from warehouse.instruments import Rules, timeframe_us
 from warehouse.records import BestQuote, BookUpdate, Candle, FundingRate, Origin, Trade
+from warehouse.venues.answers import beginning, read
 from warehouse.venues.binance import wire
 
 VENUE = "binance"
@@ -29,11 +30,11 @@ def convert(page: object, kind: type[T]) -> T:
 
 
 def page(answer: object, kind: type[T]) -> T:
-    """The same for a walk. Raises DecodeError."""
+    """The answer to a walk as `kind`. Raises DecodeError."""
     try:
-        return convert(answer, kind)
-    except msgspec.ValidationError as error:
-        raise DecodeError(VENUE, str(error), repr(answer)[:HEAD].encode()) from error
+        return read(answer, kind)
+    except (ValueError, RecursionError) as error:
+        raise DecodeError(VENUE, str(error), beginning(answer)) from error
 
 
 class Priceless(ValueError):

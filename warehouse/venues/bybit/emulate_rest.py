@@ -74,19 +74,8 @@ class RestSide:
         rule = self._catalogue.rule(query)
         text = self._catalogue.text(rule)
         rows = self._view.candles(rule.instrument, *bars_asked(query, now))
-        listed = [
-            [
-                str(row.open_time // 1000),
-                text.price(row.open),
-                text.price(row.high),
-                text.price(row.low),
-                text.price(row.close),
-                text.size(row.volume),
-                text.turnover(row.quote_volume if row.quote_volume is not None else row.volume * row.close),
-            ]
-            for row in reversed(rows)
-        ]
-        return {"symbol": rule.symbol, "category": query["category"], "list": listed}
+        listed = ",".join([text.bar(row) for row in reversed(rows)])
+        return {"symbol": rule.symbol, "category": query["category"], "list": msgspec.Raw(f"[{listed}]".encode())}
 
     def _recent(self, query: dict[str, str], now: Micros) -> object:
         rule = self._catalogue.rule(query)

@@ -1,17 +1,13 @@
-"""REST answers: take off the envelope, raise what is in it.
-
-A body of bytes comes from the live side, a parsed object from a client; ccxt may have turned every number into text.
-"""
+"""REST answers: take off the envelope, raise what is in it."""
 
 from __future__ import annotations
 
 from typing import TypeVar
 
-import msgspec
-
 from warehouse.clock import SECOND, Micros
 from warehouse.errors import DecodeError, RateLimited, Rejected
-from warehouse.venues.bybit.wire import Envelope, RecentTrade, RecentTrades
+from warehouse.venues.answers import beginning, read
+from warehouse.venues.bybit.wire import Envelope, RecentTrade, RecentTrades, Verdict
 
 BUSY: dict[int, Micros] = {10006: SECOND, 10429: 5 * SECOND, 10016: 5 * SECOND, 10000: SECOND, 10018: 600 * SECOND}
 """Codes that say "later", and how long to wait: rate limit, system protection, restart, time-out, old IP limit."""
@@ -20,8 +16,6 @@ WRONG_PARAMETER = "10001"
 
 T = TypeVar("T")
 
-_bare = msgspec.json.Decoder(Envelope, strict=False).decode
-
 
 def opened(answer: object, result: type[T]) -> tuple[T, Micros]:
     """The result of a REST answer, and the server's time (0 where it is not told).
@@ -29,18 +23,18 @@ def opened(answer: object, result: type[T]) -> tuple[T, Micros]:
     Raises Rejected for an error code, RateLimited for one that asks to come later, DecodeError for another shape.
     """
     try:
-        envelope = _bare(answer) if isinstance(answer, bytes) else msgspec.convert(answer, Envelope, strict=False)
+        verdict = read(answer, Verdict)
     except (ValueError, RecursionError) as error:
-        raise DecodeError("bybit", str(error), _head(answer)) from error
-    code = envelope.retCode
+        raise DecodeError("bybit", str(error), beginning(answer)) from error
+    code = verdict.retCode
     if code in BUSY:
         raise RateLimited("bybit", BUSY[code])
     if code:
-        raise Rejected("bybit", str(code), envelope.retMsg)
+        raise Rejected("bybit", str(code), verdict.retMsg)
     try:
-        return msgspec.convert(envelope.result, result, strict=False), envelope.time * 1000
+        return read(answer, Envelope[result]).result, verdict.time * 1000  # type: ignore[valid-type]
     except (ValueError, RecursionError) as error:
-        raise DecodeError("bybit", str(error), _head(answer)) from error
+        raise DecodeError("bybit", str(error), beginning(answer)) from error
 
 
 def recent_trades(answer: object) -> tuple[list[RecentTrade], Micros]:
@@ -52,12 +46,3 @@ def recent_trades(answer: object) -> tuple[list[RecentTrade], Micros]:
 def absent(refused: Rejected) -> bool:
     """Whether a refusal means that there is no such instrument (any more)."""
     return refused.code == WRONG_PARAMETER and "symbol" in refused.words.lower()
-
-
-def _head(answer: object) -> bytes:
-    if isinstance(answer, bytes):
-        return answer
-    try:
-        return msgspec.json.encode(answer)
-    except (TypeError, ValueError, RecursionError):
-        return repr(answer)[:96].encode()

@@ -7,7 +7,7 @@ Unknown keys are ignored. Source: https://bybit-exchange.github.io/docs/v5/intro
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -26,6 +26,8 @@ Id = Annotated[int, Meta(ge=0, le=9_223_372_036_854_775_807)]
 Text = Annotated[str, Meta(min_length=1, max_length=64)]
 
 Level = tuple[Price, Size]
+
+ResultT = TypeVar("ResultT")
 
 Turnover = Annotated[float, Meta(ge=0, lt=1e18)]
 """Quote units."""
@@ -115,15 +117,20 @@ class Control(msgspec.Struct, frozen=True, gc=False):
     req_id: str = ""
 
 
-class Envelope(msgspec.Struct, frozen=True):
-    """Around every REST result: `{"retCode":0,"retMsg":"OK","result":{...},"retExtInfo":{},"time":1672025956592}`.
+class Envelope(msgspec.Struct, Generic[ResultT], frozen=True):
+    """Around every REST result: `{"retCode":0,"retMsg":"OK","result":{...},"retExtInfo":{},"time":1672025956592}`."""
 
-    HTTP is 200 even for errors. `time` is the server's clock in milliseconds, 0 where a proxy dropped it.
+    result: ResultT
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What else is in the envelope. HTTP is 200 even for errors, whose result may be anything.
+
+    `time` is the server's clock in milliseconds, 0 where a proxy dropped it.
     """
 
     retCode: int
     retMsg: str = ""
-    result: object = None
     time: int = 0
 
 

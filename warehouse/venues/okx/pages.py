@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from typing import TypeVar
 
-import msgspec
-
 from warehouse.clock import MINUTE, Micros
 from warehouse.errors import DecodeError
 from warehouse.instruments import Listing, Market, timeframe_us
 from warehouse.records import Candle, Record
+from warehouse.venues.answers import beginning, read
 from warehouse.venues.base import Answer, Fetch, Walk
 from warehouse.venues.okx import requests, wire
 
@@ -24,11 +23,11 @@ Made = TypeVar("Made")
 def rows(answer: object, row: type[RowT]) -> list[RowT]:
     """The rows of an envelope. Raises Rejected, RateLimited or DecodeError."""
     try:
-        envelope = msgspec.convert(answer, wire.Refusal, strict=False)
+        envelope = read(answer, wire.Refusal)
         if envelope.code == "0":
-            return msgspec.convert(answer, wire.Page[row], strict=False).data  # type: ignore[valid-type]
-    except (msgspec.ValidationError, ValueError) as error:
-        raise DecodeError("okx", str(error), repr(answer).encode()) from error
+            return read(answer, wire.Page[row]).data  # type: ignore[valid-type]
+    except (ValueError, RecursionError) as error:
+        raise DecodeError("okx", str(error), beginning(answer)) from error
     raise requests.refused(envelope.code, envelope.msg)
 
 
