@@ -34,7 +34,7 @@ PICTURE_EVERY: Micros = 5 * MINUTE
 YOUNG: Micros = 5 * MINUTE
 """Shorter last chunks of trades are not asked for by themselves."""
 
-PIECE = 20_000
+PIECE = 5_000
 """Most bars of one part: a year of minutes is asked for in several conversations at once, and landed as it comes."""
 
 Span = tuple[Micros, Micros]

@@ -22,6 +22,9 @@ log = structlog.get_logger()
 AT_ONCE = 8
 """Parts of one venue in the air at the same time."""
 
+MOST_ROWS = 4 * FRESH_ROWS
+"""With so many rows waiting to be landed nobody asks for more."""
+
 
 class Work:
     """One dataset of one venue in one run."""
@@ -44,16 +47,20 @@ class Work:
         queue = iter(parts)
         tell(Step(self._dataset, self._source.venue, 0, len(parts), 0))
 
-        async def hand() -> None:
+        async def hand(group: asyncio.TaskGroup) -> None:
             for part in queue:
                 if self._stop is not None:
                     return
                 await self._one(part, len(parts))
+                if self._fresh() >= FRESH_ROWS and not self._landing.locked():
+                    group.create_task(self._land())
+                if self._fresh() >= MOST_ROWS:
+                    await self._land()
 
         async with asyncio.TaskGroup() as group:
             for _ in range(min(AT_ONCE, len(parts))):
-                group.create_task(hand())
-        await self._flush(0)
+                group.create_task(hand(group))
+        await self._land()
         return self._report(len(parts), (self._clock.now() - began) / SECOND)
 
     async def _one(self, part: Part, total: int) -> None:
@@ -73,11 +80,13 @@ class Work:
         self._done += error is None
         self._rows += len(answer.records) if answer else 0
         tell(Step(self._dataset, self._source.venue, self._done, total, self._rows))
-        await self._flush(FRESH_ROWS)
 
-    async def _flush(self, at_least: int) -> None:
-        if sum(len(item.answer.records) for item in self._waiting if item.answer) < at_least:
-            return
+    def _fresh(self) -> int:
+        """Rows that wait to be landed."""
+        return sum(len(item.answer.records) for item in self._waiting if item.answer)
+
+    async def _land(self) -> None:
+        """All that is waiting, beside further fetching."""
         async with self._landing:
             batch, self._waiting = self._waiting, []
             self._outcomes += await asyncio.to_thread(self._lander.land, batch, self._clock.now())
