@@ -34,8 +34,11 @@ PICTURE_EVERY: Micros = 5 * MINUTE
 YOUNG: Micros = 5 * MINUTE
 """Shorter last chunks of trades are not asked for by themselves."""
 
-PIECE = 5_000
-"""Most bars of one part: a year of minutes is asked for in several conversations at once, and landed as it comes."""
+PIECE = 5_988
+"""Most bars of one part: a year of minutes is asked for in several conversations at once, and landed as it comes.
+
+Twelve of Binance's leanest pages (499), all but six of Bybit's (1000), all but twenty of OKX's (300).
+"""
 
 Span = tuple[Micros, Micros]
 """A half-open range of time; empty when its end is not after its start."""

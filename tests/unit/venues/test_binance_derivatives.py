@@ -42,8 +42,8 @@ def test_mark_and_index_candles_come_in_pages_without_volumes(kind: MarkKind) ->
     market.listed.mark_candles[kind] = bars
     start = NOW - 2400 * MINUTE
     answer, asked = walk(history.mark_candles(PERP, kind, "1m", start, NOW, NOW), emulated(market), NOW)
-    assert [fetch.path for fetch in asked] == [f"/fapi/v1/{kind}PriceKlines"] * 4
-    assert [fetch.weight for fetch in asked] == [2, 2, 2, 5]
+    assert [fetch.path for fetch in asked] == [f"/fapi/v1/{kind}PriceKlines"] * 5
+    assert [fetch.weight for fetch in asked] == [2] * 5
     found = [row for row in answer.records if isinstance(row, Candle)]
     assert [row.open_time for row in found] == [bar.open_time for bar in bars[100:]]
     assert (found[0].open, found[0].high, found[0].volume, found[0].trade_count) == (60_000.5, 60_010.5, 0.0, None)

@@ -47,7 +47,7 @@ def test_candles_come_in_pages_and_the_open_one_is_flagged(rules: Rules) -> None
     now = START + 30 * SECOND
     answer, asked = walk(history.candles(rules, "1m", first, START + HOUR, now), venue, now)
     bars = [r for r in answer.records if isinstance(r, Candle)]
-    assert [fetch.weight for fetch in asked] == ([2, 2, 2] if rules.market == "spot" else [2, 2, 2, 2, 5])
+    assert [fetch.weight for fetch in asked] == ([2, 2, 2] if rules.market == "spot" else [2, 2, 2, 2, 2, 1])
     assert [b.open_time for b in bars] == [first + n * MINUTE for n in range(2501)]
     assert [b.closed for b in bars] == [True] * 2500 + [False]
     assert (answer.complete_from, answer.complete_to) == (first, START)

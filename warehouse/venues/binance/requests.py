@@ -101,15 +101,17 @@ def klines(rules: Rules, timeframe: str, start_ms: int, end_ms: int) -> Fetch:
 
 
 def klines_page(market: Market, timeframe: str, start_ms: int, end_ms: int) -> tuple[int, int]:
-    """How many bars to ask for of a range, and what that weighs: one page where one will do, else the leanest.
+    """How many bars to ask for of a range, and what that weighs: one page where it weighs no more, else the leanest.
 
     >>> klines_page("perp", "1m", 0, 60_000), klines_page("perp", "1m", 0, 999 * 60_000)
     ((99, 1), (1000, 5))
-    >>> klines_page("perp", "1m", 0, 10_000 * 60_000)
-    (499, 2)
+    >>> klines_page("perp", "1m", 0, 600 * 60_000), klines_page("perp", "1m", 0, 10_000 * 60_000)
+    ((499, 2), (499, 2))
     """
     wanted = (end_ms - start_ms) * 1000 // timeframe_us(timeframe) + 1
-    return next((page for page in KLINES_PAGES[market] if page[0] >= wanted), LEAN[market])
+    lean = LEAN[market]
+    one = next((page for page in KLINES_PAGES[market] if page[0] >= wanted), None)
+    return one if one is not None and one[1] <= -(-wanted // lean[0]) * lean[1] else lean
 
 
 def funding_rates(rules: Rules, start_ms: int, end_ms: int) -> Fetch:
