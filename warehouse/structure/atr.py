@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
+from itertools import islice, pairwise
 
 import msgspec
 
@@ -17,7 +17,7 @@ LENGTH = 14
 def true_ranges(bars: Sequence[Bar]) -> list[int | None]:
     """`max(H - L, |H - C_prev|, |L - C_prev|)` in ticks; None for the first bar, which has no close before it."""
     out: list[int | None] = [None] if bars else []
-    for before, bar in itertools.pairwise(bars):
+    for before, bar in pairwise(bars):
         close, high, low = before.close, bar.high, bar.low
         out.append((high if high > close else close) - (low if low < close else close))
     return out
@@ -44,18 +44,27 @@ def adx(bars: Sequence[Bar], n: int = LENGTH) -> list[Directional | None]:
     A bar on which both DI are 0 leaves the ADX unchanged (DX would be 0/0).
     """
     out: list[Directional | None] = [None] * min(len(bars), n)
+    if not bars:
+        return out
     plus = minus = span = 0.0
     dx_sum = 0.0
     average: float | None = None
-    decay = 1.0 - 1.0 / n
-    for i, (before, bar) in enumerate(itertools.pairwise(bars), 1):
-        close, high, low = before.close, bar.high, bar.low
-        up, down = high - before.high, before.low - low
-        range_ = (high if high > close else close) - (low if low < close else close)
-        keep = 1.0 if i < n else decay
-        plus = plus * keep + (up if up > 0 and up > down else 0)
-        minus = minus * keep + (down if down > 0 and down > up else 0)
-        span = span * keep + range_
+    keep = 1.0
+    high_before, low_before, close = bars[0].high, bars[0].low, bars[0].close
+    for i, bar in enumerate(islice(bars, 1, None), 1):
+        high, low = bar.high, bar.low
+        up, down = high - high_before, low_before - low
+        if i == n:
+            keep = 1.0 - 1.0 / n
+        plus *= keep
+        minus *= keep
+        if up > down:
+            if up > 0:
+                plus += up
+        elif down > up and down > 0:
+            minus += down
+        span = span * keep + ((high if high > close else close) - (low if low < close else close))
+        high_before, low_before, close = high, low, bar.close
         if i < n:
             continue
         plus_di, minus_di = (100.0 * plus / span, 100.0 * minus / span) if span > 0.0 else (0.0, 0.0)

@@ -79,10 +79,12 @@ def document_of(
     grid = rules.grid
     notes = Notes()
     bars = {tf: unbroken(closed.get(tf, ()), tf, as_of) for tf in TIMEFRAMES}
+    ranges = {tf: atr(bars[tf]) for tf in TIMEFRAMES}
+    swung = {tf: swings(bars[tf], timeframe_us(tf), atr=ranges[tf]) for tf in TIMEFRAMES}
     frames: dict[str, TimeframeContext] = {}
     for timeframe in TIMEFRAMES:
         if bars[timeframe]:
-            frames[timeframe] = _frame(timeframe, bars[timeframe], grid, notes)
+            frames[timeframe] = _frame(timeframe, bars[timeframe], ranges[timeframe], swung[timeframe], grid, notes)
         else:
             notes.missing(f"timeframes.{timeframe}", Reason.NO_HISTORY)
     score, bias = htf_bias({tf: frame.trend_score for tf, frame in frames.items()})
@@ -90,7 +92,8 @@ def document_of(
     if bias.value is None:
         notes.missing("htf_bias", bias.reason)
     newest = _newest(bars)
-    found = levels({tf: bars[tf] for tf in LEVEL_TIMEFRAMES if bars[tf]}, newest.close) if newest else []
+    judged = {tf: bars[tf] for tf in LEVEL_TIMEFRAMES if bars[tf]}
+    found = levels(judged, newest.close, ranges=ranges, swung=swung) if newest else []
     if not found:
         notes.missing("levels", Reason.NO_HISTORY)
     profiles, ring, areas = profiles_of(
@@ -130,10 +133,11 @@ def _newest(bars: Mapping[str, Sequence[Bar]]) -> Bar | None:
     return bars[max(ends)[2]][-1] if ends else None
 
 
-def _frame(timeframe: str, bars: list[Bar], grid: Grid, notes: Notes) -> TimeframeContext:
+def _frame(
+    timeframe: str, bars: list[Bar], ranges: list[float | None], pivots: list[Swing], grid: Grid, notes: Notes
+) -> TimeframeContext:
     path = f"timeframes.{timeframe}"
     length = timeframe_us(timeframe)
-    ranges = atr(bars)
     directions = adx(bars)
     scale, last = ranges[-1], directions[-1]
     if scale is None:
@@ -144,7 +148,6 @@ def _frame(timeframe: str, bars: list[Bar], grid: Grid, notes: Notes) -> Timefra
     if last is None:
         notes.missing(f"{path}.plus_di", Reason.NO_HISTORY)
         notes.missing(f"{path}.minus_di", Reason.NO_HISTORY)
-    pivots = swings(bars, length, atr=ranges)
     state = structure_state(pivots)
     broken, direction = breaks(bars, pivots, length, ranges)
     way = trend(bars, state, ranges=ranges)

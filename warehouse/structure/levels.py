@@ -205,22 +205,31 @@ def pivots_of(found: Sequence[Swing], bars: Sequence[Bar], scale: float, timefra
     ]
 
 
-def levels(bars_by_timeframe: Mapping[str, Sequence[Bar]], close: int) -> list[KeyLevel]:
+def levels(
+    bars_by_timeframe: Mapping[str, Sequence[Bar]],
+    close: int,
+    *,
+    ranges: Mapping[str, Sequence[float | None]] | None = None,
+    swung: Mapping[str, Sequence[Swing]] | None = None,
+) -> list[KeyLevel]:
     """The strongest levels of the given timeframes (`1d 12h 4h 1h` by custom), strongest first; empty below 5 pivots.
 
-    `close` is the newest price in ticks. A timeframe without an ATR, or with an ATR of 0, takes no part.
+    `close` is the newest price in ticks. A timeframe without an ATR, or with an ATR of 0, takes no part. `ranges` and
+    `swung` are the ATR and the major swings of each timeframe, where they are known already.
     """
     series: dict[str, _Series] = {}
     pivots: list[Pivot] = []
     for timeframe in TIMEFRAMES:
         bars = bars_by_timeframe.get(timeframe, ())
-        ranges = atr(bars)
-        scale = ranges[-1] if ranges else None
+        if not bars:
+            continue
+        scale = (ranges[timeframe] if ranges else atr(bars))[-1]
         if scale:
             series[timeframe] = _Series(timeframe, bars, scale)
-            pivots.extend(pivots_of(swings(bars, timeframe_us(timeframe)), bars, scale, timeframe))
+            found = swung[timeframe] if swung else swings(bars, timeframe_us(timeframe))
+            pivots.extend(pivots_of(found, bars, scale, timeframe))
     if len(pivots) < MIN_PIVOTS:
         return []
     groups = cluster(pivots, {tf: one.atr for tf, one in series.items()})
-    found = [_level(group, series, close) for group in groups]
-    return sorted(found, key=lambda level: (-level.strength, level.price))[:KEPT]
+    kept = [_level(group, series, close) for group in groups]
+    return sorted(kept, key=lambda level: (-level.strength, level.price))[:KEPT]
