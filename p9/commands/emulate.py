@@ -34,6 +34,11 @@ import click
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the URLs, the clock offset and the dialects here as JSON.",
 )
+@click.option(
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a configuration here by which every other command talks to these venues.",
+)
 @click.option("--rate", default=20.0, show_default=True, help="Book events a second and instrument.")
 @click.option("--lookback", default=180, show_default=True, help="Minutes of trades served from before the start.")
 @click.option("--preroll", default=0.0, show_default=True, help="Seconds by which a tape's clock begins before it.")
@@ -64,6 +69,7 @@ def emulate(
     venues: str,
     folder: Path | None,
     endpoints: Path | None,
+    config: Path | None,
     rate: float,
     lookback: int,
     preroll: float,
@@ -76,6 +82,7 @@ def emulate(
     """Serve the venues' REST and WebSocket protocols on loopback until interrupted.
 
     \b
+    p9 emulate --config emulated.yaml     # then, elsewhere: p9 backfill candles --config emulated.yaml
     p9 emulate --seed 7 --endpoints endpoints.json
     p9 emulate --tape journal/binance --history recordings/binance/spot
     p9 emulate --seed 7 --faults plan.yaml --fault-log injected.jsonl
@@ -113,6 +120,6 @@ def emulate(
     try:
         if faults is not None:
             options = msgspec.structs.replace(options, faults=Plan.read(faults))
-        asyncio.run(serve(options, endpoints, click.echo))
+        asyncio.run(serve(options, endpoints, config, click.echo))
     except FusionError as error:
         raise click.ClickException(str(error)) from None

@@ -39,6 +39,9 @@ STEP = 0.01
 TICK: Micros = 100_000
 """Connections are asked each 100 ms what is due by time."""
 
+HOME = "p9-emulated"
+"""The home folder of who uses `write_config`'s file."""
+
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What to emulate: a seed, or `tapes` (folders or segments of journals) in their own time.
@@ -217,9 +220,16 @@ class Emulator:
             "endpoints": self.endpoints,
             "dialects": self.dialects,
         }
-        temporary = path.with_name(path.name + ".new")
-        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n")
-        temporary.rename(path)
+        _write(path, told)
+
+    def write_config(self, path: Path) -> None:
+        """Write a configuration by which every command talks to these venues, with a home folder beside the file.
+
+        It is JSON, which is YAML too. What is not emulated is switched off.
+        """
+        venues = {venue: {"endpoints": bases} for venue, bases in self.endpoints.items()}
+        others = {venue: {"enabled": False} for venue in VENUES if venue not in venues}
+        _write(path, {"realm": "emulated", "home": str(path.absolute().parent / HOME), "venues": {**venues, **others}})
 
     async def failed(self) -> None:
         """Return only by raising what ended the emulation, if anything ever does."""
@@ -250,7 +260,14 @@ class Emulator:
             await asyncio.sleep(STEP)
 
 
-async def serve(options: Options, endpoints: Path | None, say: Callable[[str], None]) -> None:
+def _write(path: Path, told: object) -> None:
+    """As JSON, whole or not at all."""
+    temporary = path.with_name(path.name + ".new")
+    temporary.write_bytes(msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n")
+    temporary.rename(path)
+
+
+async def serve(options: Options, endpoints: Path | None, config: Path | None, say: Callable[[str], None]) -> None:
     """Emulate until SIGINT or SIGTERM; tell where everything is once it is up. Raises what ends the emulation."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -259,6 +276,8 @@ async def serve(options: Options, endpoints: Path | None, say: Callable[[str], N
     async with Emulator(options) as emulator:
         if endpoints is not None:
             emulator.write_endpoints(endpoints)
+        if config is not None:
+            emulator.write_config(config)
         for venue, bases in emulator.endpoints.items():
             for base, url in bases.items():
                 say(f"{venue:8} {base:10} {url}")

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 from websockets.asyncio.client import connect
 
+from configs.load import load
 from realtime.emulator.emulator import Emulator, Options
 from realtime.emulator.faults.parts import Fault
 from realtime.emulator.faults.plan import Plan
@@ -193,6 +194,16 @@ async def test_the_endpoints_file_tells_a_caller_everything(tmp_path: Path) -> N
         assert told["dialects"] == {"binance": {"streams": None, "at": None}}
         served = await get(emulator.endpoints["binance"]["rest_spot"] + "/api/v3/time")
         assert abs(served["serverTime"] * 1000 + 5 * SECOND - SystemClock(0).now()) < 2 * SECOND
+
+
+async def test_the_configuration_it_writes_leads_every_command_to_it(tmp_path: Path) -> None:
+    async with Emulator(QUICK) as emulator:
+        emulator.write_config(tmp_path / "emulated.yaml")
+        settings = load(tmp_path / "emulated.yaml")
+        assert (settings.realm, settings.home, settings.enabled()) == (
+            "emulated", tmp_path / "p9-emulated", ["binance"],
+        )  # fmt: skip
+        assert settings.venues["binance"].endpoints == emulator.endpoints["binance"]
 
 
 def test_nonsense_is_refused_in_words() -> None:
