@@ -46,7 +46,7 @@ async def until(seconds: float, look: Callable[[], list[dict[str, object]]]) -> 
             if found := await asyncio.to_thread(look):
                 return found
         except OSError:
-            pass  # not up yet
+            pass  # not up yet, or busy
         await asyncio.sleep(1)
     raise AssertionError("nothing to see in time")
 
@@ -73,7 +73,7 @@ async def test_the_scheduler_inserts_runs_and_a_due_run_completes(tmp_path: Path
         scheduled = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}, "deployment_id": {"is_null_": False}}}
         assert await until(60, lambda: post(f"{api}/flow_runs/filter", scheduled))
         (reference,) = (each for each in post(f"{api}/deployments/filter", {}) if each["name"] == "reference")
-        (run,) = post(f"{api}/deployments/{reference['id']}/create_flow_run", {})
+        (run,) = await until(60, lambda: post(f"{api}/deployments/{reference['id']}/create_flow_run", {}))
         done = {
             "flow_runs": {"id": {"any_": [run["id"]]}, "state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}}
         }
