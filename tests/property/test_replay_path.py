@@ -133,6 +133,7 @@ def check(happenings: Sequence[Happening]) -> None:
     "happenings",
     [
         [(700, "rules"), (900, "rotate"), (1300, "restart")],
+        [(1, "restart"), (155, "rules"), (893, "rotate")],  # a gap is known before a ring has begun
         [(500, "settings"), (1200, "listing"), (1201, "restart"), (1201, "rotate")],
     ],
 )

@@ -383,8 +383,8 @@ class TradeRing:
         """All of it as JSON-able values (sums outgrow 64 bits: not MessagePack), seconds without trades left out."""
         if self._pending:
             self._flush()
-        if self._second < 0:
-            return {}
+        if self._second < 0:  # a gap may be known before the first second
+            return {"gaps": self.gaps.state()} if self.gaps.marks else {}
         first = max(self._start, self._second - self.depth)
         row = self._row(first)
         return {
@@ -400,11 +400,13 @@ class TradeRing:
         """The inverse of `state`, into a new ring of the same depth."""
         if not state:
             return
-        kept = cast("dict[str, int]", state)
         lists = cast("dict[str, list[list[int]]]", state)
+        self.gaps.marks = [list(mark) for mark in lists["gaps"]]
+        if "second" not in state:
+            return
+        kept = cast("dict[str, int]", state)
         flat = cast("dict[str, list[int]]", state)
         self._second, self._start, self.late = kept["second"], kept["start"], kept["late"]
-        self.gaps.marks = [list(mark) for mark in lists["gaps"]]
         self._load(kept["first"], kept["close"], {row[0]: row for row in lists["buckets"]}, flat["running"])
         self._first, self._high, self._low = flat["minute"]
         self._minutes = {row[0]: row[1:] for row in lists["minutes"]}
