@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import click
@@ -16,15 +17,18 @@ LINES = [command for block in blocks("sh") for command in commands(block)]
 
 
 def _parse(group: click.Group, arguments: list[str], parent: click.Context | None = None) -> str:
-    """Parse without running; the command's name. Raises click.UsageError for what does not exist."""
-    context = group.make_context(group.name, list(arguments), parent=parent, resilient_parsing=False)
-    rest = [*getattr(context, "_protected_args", []), *context.args]
-    name, command, left = group.resolve_command(context, rest)
-    assert command is not None
-    if isinstance(command, click.Group):
-        return f"{name} {_parse(command, left, context)}"
-    command.make_context(name, left, parent=context)
-    return str(name)
+    """Parse without running; the command's name. Raises click.UsageError for what does not exist.
+
+    A context that is left gives back what its options put into the environment.
+    """
+    with group.make_context(group.name, list(arguments), parent=parent, resilient_parsing=False) as context:
+        rest = [*getattr(context, "_protected_args", []), *context.args]
+        name, command, left = group.resolve_command(context, rest)
+        assert command is not None
+        if isinstance(command, click.Group):
+            return f"{name} {_parse(command, left, context)}"
+        with command.make_context(name, left, parent=context):
+            return str(name)
 
 
 def test_the_readme_has_commands() -> None:
@@ -38,7 +42,9 @@ def test_every_command_exists_with_its_options(line: Command) -> None:
         assert set(line.arguments) <= set(targets)
         return
     assert line.program == ".venv/bin/p9"
+    before = dict(os.environ)
     assert _parse(cli, line.arguments)
+    assert dict(os.environ) == before
 
 
 def test_a_command_that_does_not_exist_would_be_found() -> None:
