@@ -29,6 +29,7 @@ Endpoint = Callable[[str], str]
 """The URL of a venue's base, by its key (`rest_spot`)."""
 
 TIMEOUT_S = 20
+
 LONG = 4096
 """A body of more characters is no refusal. ccxt need not parse it, the walk does, straight into its own types."""
 

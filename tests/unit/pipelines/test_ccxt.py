@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,10 +12,11 @@ from aiohttp import web
 
 from pipelines.sources import base
 from pipelines.sources.base import Blocked, Unreachable, backoff
-from pipelines.sources.ccxt import CcxtSource
+from pipelines.sources.ccxt import LONG, CcxtSource
 from warehouse.budgets.own import OwnBudget
 from warehouse.clock import SECOND
 from warehouse.errors import ConfigError, RateLimited, Rejected
+from warehouse.venues.answers import read
 from warehouse.venues.base import Fetch
 
 Answer = Callable[[web.Request], web.Response]
@@ -83,6 +85,14 @@ async def test_the_venues_own_request_is_sent_and_its_json_comes_back_whole(
     async with source(venue, answer) as asked:
         assert await asked.ask(fetch) == {"retCode": 0, "code": "0", "data": [["1", "0.10"]]}
     assert seen == [(path, fetch.query)]
+
+
+async def test_a_long_answer_comes_as_the_venues_own_text() -> None:
+    body = json.dumps([[1, "0.10"]] * LONG)
+    async with source("binance", always(200, body)) as asked:
+        answer = await asked.ask(KLINES)
+    assert answer == body
+    assert read(answer, list[tuple[int, float]]) == [(1, 0.1)] * LONG
 
 
 async def test_an_unknown_symbol_is_refused_once() -> None:

@@ -7,7 +7,7 @@ from typing import TypeVar
 from warehouse.clock import SECOND, Micros
 from warehouse.errors import DecodeError, RateLimited, Rejected
 from warehouse.venues.answers import beginning, read
-from warehouse.venues.bybit.wire import Envelope, RecentTrade, RecentTrades, Verdict
+from warehouse.venues.bybit.wire import Envelope, RecentTrade, RecentTrades, Refusal
 
 BUSY: dict[int, Micros] = {10006: SECOND, 10429: 5 * SECOND, 10016: 5 * SECOND, 10000: SECOND, 10018: 600 * SECOND}
 """Codes that say "later", and how long to wait: rate limit, system protection, restart, time-out, old IP limit."""
@@ -23,16 +23,16 @@ def opened(answer: object, result: type[T]) -> tuple[T, Micros]:
     Raises Rejected for an error code, RateLimited for one that asks to come later, DecodeError for another shape.
     """
     try:
-        verdict = read(answer, Verdict)
+        envelope = read(answer, Refusal)
     except (ValueError, RecursionError) as error:
         raise DecodeError("bybit", str(error), beginning(answer)) from error
-    code = verdict.retCode
+    code = envelope.retCode
     if code in BUSY:
         raise RateLimited("bybit", BUSY[code])
     if code:
-        raise Rejected("bybit", str(code), verdict.retMsg)
+        raise Rejected("bybit", str(code), envelope.retMsg)
     try:
-        return read(answer, Envelope[result]).result, verdict.time * 1000  # type: ignore[valid-type]
+        return read(answer, Envelope[result]).result, envelope.time * 1000  # type: ignore[valid-type]
     except (ValueError, RecursionError) as error:
         raise DecodeError("bybit", str(error), beginning(answer)) from error
 

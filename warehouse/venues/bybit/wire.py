@@ -123,8 +123,8 @@ class Envelope(msgspec.Struct, Generic[ResultT], frozen=True):
     result: ResultT
 
 
-class Verdict(msgspec.Struct, frozen=True):
-    """What else is in the envelope. HTTP is 200 even for errors, whose result may be anything.
+class Refusal(msgspec.Struct, frozen=True):
+    """The envelope of a refusal, whatever else is in it; `retCode` 0 is none. HTTP is 200 even for errors.
 
     `time` is the server's clock in milliseconds, 0 where a proxy dropped it.
     """
