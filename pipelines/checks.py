@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import polars as pl
 
 from pipelines import past, rollup
+from pipelines.executions import executions
 from pipelines.plan import Span, cut, union
 from pipelines.rollup import PRICES, SUMS
 from warehouse.clock import DAY, MINUTE, Micros
@@ -92,13 +93,8 @@ def judged_minutes(lake: Lake, venue: str, instrument: str, window: Span, comple
 
 def _minutes(lake: Lake, venue: str, instrument: str, span: Span) -> pl.DataFrame:
     """The minutes of `span` as the lake's market trades make them."""
-    columns = ["trade_id", "trade_seq", "ts_event", "price", "size", "taker_side", "kind"]
-    parts = [
-        lake.read(name, venue=venue, instrument=instrument, start=span[0], end=span[1]).select(columns)
-        for name in ("trades", "overlaps")
-    ]
-    rows = integers(pl.concat(parts).unique("trade_id", keep="first", maintain_order=True))
-    rows = rows.filter(pl.col("kind") == "market").sort("ts_event", "trade_seq", maintain_order=True)
+    columns = ("trade_seq", "ts_event", "price", "size", "taker_side", "kind")
+    rows = executions(lake, venue, instrument, span, columns).filter(pl.col("kind") == "market")
     price, at = pl.col("price"), pl.col("ts_event")
     unordered = pl.col("trade_seq").null_count() > 0
     return rollup.minutes(

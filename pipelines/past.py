@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from pipelines import gridding
+from pipelines.executions import executions
 from pipelines.plan import Span, missing, union
 from pipelines.sizes import COLUMNS, sizes
 from warehouse.clock import DAY, MINUTE, SECOND, Micros
-from warehouse.frames import integers
+from warehouse.frames import integers, records
 from warehouse.instruments import Grid, timeframe_us
 from warehouse.metrics.bars import CANDLE_FIELDS, Bar
 from warehouse.records import SequenceGap, Trade
 from warehouse.structure.document import TradeHistory
-from warehouse.tables import Coverage
+from warehouse.tables import Coverage, table
 
 if TYPE_CHECKING:
     from warehouse.store import Lake
@@ -87,12 +88,8 @@ def covered(lake: Lake, venue: str) -> dict[str, list[Span]]:
 
 def prints(lake: Lake, venue: str, instrument: str, span: Span) -> list[Trade]:
     """Every trade of `span` that the lake holds, as history, tape or overlap, once, in the venue's order."""
-    found: dict[str, Trade] = {}
-    for name in ("trades", "overlaps"):
-        for row in lake.rows(name, venue=venue, instrument=instrument, start=span[0], end=span[1]):
-            if isinstance(row, Trade):
-                found.setdefault(row.trade_id, row)
-    return sorted(found.values(), key=lambda row: (row.ts_event, row.trade_seq or 0))
+    rows = executions(lake, venue, instrument, span, Trade.__struct_fields__)
+    return [row for row in records(table("trades"), rows) if isinstance(row, Trade)]
 
 
 def trades(lake: Lake, venue: str, instrument: str, span: Span, now: Micros) -> TradeHistory | None:
@@ -107,13 +104,8 @@ def trades(lake: Lake, venue: str, instrument: str, span: Span, now: Micros) -> 
         start = max(start, end - EXACT)  # too short for any profile
     if end <= start:
         return None
-    columns = ["trade_id", "trade_seq", "kind", *COLUMNS]
-    parts = [
-        lake.read(name, venue=venue, instrument=instrument, start=min(start, day), end=end).select(columns)
-        for name in ("trades", "overlaps")
-    ]
-    rows = integers(pl.concat(parts).unique("trade_id", keep="first", maintain_order=True))
-    rows = rows.filter(pl.col("kind") == "market").sort("ts_event", "trade_seq", "trade_id")
+    rows = executions(lake, venue, instrument, (min(start, day), end), ("trade_id", "kind", *COLUMNS))
+    rows = rows.filter(pl.col("kind") == "market")
     large = sizes(rows, day, end)
     rows = rows.filter(pl.col("ts_event") >= start)
     recent = rows.filter(pl.col("ts_event") >= end - EXACT)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import polars as pl
 
+from pipelines.executions import executions
 from pipelines.ownership import Recorded
 from warehouse.clock import Micros
-from warehouse.frames import integers
 from warehouse.records import SequenceGap
 from warehouse.rows import Mismatch
 from warehouse.venues.archives import ArchiveFile
@@ -48,12 +48,8 @@ def owned(recorded: Recorded) -> pl.Expr:
 
 
 def known(lake: Lake, file: ArchiveFile, start: Micros, end: Micros) -> pl.DataFrame:
-    """The lake's trades of `[start, end)`, each once, wherever they stand; times as integers."""
-    parts = [
-        lake.read(name, venue=file.venue, instrument=file.instrument, start=start, end=end).select(_COLUMNS)
-        for name in ("trades", "overlaps")
-    ]
-    return integers(pl.concat(parts).unique("trade_id", keep="first", maintain_order=True))
+    """The lake's trades of `[start, end)`."""
+    return executions(lake, file.venue, file.instrument, (start, end), _COLUMNS)
 
 
 def unmatched(rows: pl.DataFrame, there: pl.DataFrame) -> pl.DataFrame:

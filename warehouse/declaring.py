@@ -48,7 +48,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     derived from it. `values` are the columns that make two rows of one key the same value. `owner` says in words who
     may write. `checks` are SQL conditions that every row must meet. `live` tables are committed every few seconds and
     keep their log for an hour only. `journaled` tables carry `log_seq` (null when a row is not from a journal) and
-    `late` (too late for the live windows, which never saw it).
+    `late` (too late for the live windows, which never saw it). Rows of a `placed` table may share an instant without a
+    `trade_seq` that says which came first: `place` counts them from 0 as they stood in their answer or frame.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     ledger: bool = False
     live: bool = False
     journaled: bool = False
+    placed: bool = False
 
     @property
     def sql_name(self) -> str:
@@ -72,24 +74,27 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """All columns in their order: the partition's, the record's, then `log_seq` and `late`."""
-        return _columns(self.record, self.partition, self.journaled)
+        """All columns in their order: the partition's, the record's, then `log_seq`, `late` and `place`."""
+        return _columns(self.record, self.partition, self.journaled, self.placed)
 
     @property
     def compared(self) -> tuple[str, ...]:
         """Columns whose difference makes a row another value: `values`, or all but key, receipt and origin."""
         if self.values:
             return self.values
-        beside = (*self.key, "ts_recv", "origin", "log_seq", "late", *DATES)
+        beside = (*self.key, "ts_recv", "origin", "log_seq", "late", "place", *DATES)
         return tuple(column.name for column in self.columns if column.name not in beside)
 
 
 @lru_cache(maxsize=64)
-def _columns(record: type[msgspec.Struct], partition: tuple[str, ...], journaled: bool) -> tuple[Column, ...]:
+def _columns(
+    record: type[msgspec.Struct], partition: tuple[str, ...], journaled: bool, placed: bool
+) -> tuple[Column, ...]:
     own = {field.name: _column(field.name, field.type) for field in msgspec.structs.fields(record)}
     first = [own.pop(name, Column(name, "date", False)) for name in partition]
     tail = [Column("log_seq", "int", True), Column("late", "bool", False)] if journaled else []
-    return (*first, *own.values(), *tail)
+    place = [Column("place", "int", True)] if placed else []
+    return (*first, *own.values(), *tail, *place)
 
 
 def _column(name: str, annotation: object) -> Column:

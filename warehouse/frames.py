@@ -59,7 +59,8 @@ def frame(
     """Rows as a frame with exactly the table's columns.
 
     `rows` are the table's records, or a frame whose time columns may be int microseconds. `beside` gives columns that
-    the record lacks (`log_seq`, `late`); absent ones are null, `late` false. The partition's date is derived.
+    the record lacks (`log_seq`, `late`); absent ones are null, `late` false. The partition's date is derived, and so is
+    `place`, unless the frame has it.
     """
     schema = polars_schema(declared)
     if isinstance(rows, pl.DataFrame):
@@ -78,8 +79,18 @@ def frame(
     if "late" in schema and "late" not in data.columns:
         data = data.with_columns(pl.lit(False).alias("late"))
     data = data.with_columns(first_day(declared))
-    missing = [pl.lit(None).alias(name) for name in schema if name not in data.columns]
-    return data.with_columns(missing).select([pl.col(name).cast(kind) for name, kind in schema.items()])
+    missing = [name for name in schema if name not in data.columns]
+    data = data.with_columns(pl.lit(None).alias(name) for name in missing)
+    data = data.select([pl.col(name).cast(kind) for name, kind in schema.items()])
+    return data.with_columns(_place()) if "place" in missing else data
+
+
+def _place() -> pl.Expr:
+    """Which of its instant's rows each one is, from 0; null where the venue numbers them."""
+    row, instant = pl.int_range(pl.len()), ("ts_event", "instrument", "venue")
+    begins = pl.any_horizontal([(pl.col(name) != pl.col(name).shift()).fill_null(True) for name in instant])
+    counted = row - pl.when(begins).then(row).forward_fill()
+    return pl.when(pl.col("trade_seq").is_null()).then(counted).alias("place")
 
 
 def _plain(kind: pl.DataType) -> pl.DataType:

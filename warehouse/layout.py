@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import polars as pl
 import pyarrow as pa
 from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
-from deltalake.exceptions import CommitFailedError
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
-from warehouse.frames import arrow_schema
+from warehouse.errors import ConfigError
+from warehouse.frames import arrow_schema, frame, polars_schema
 from warehouse.tables import Table
 
 SERIES = ("venue", "instrument", "kind", "timeframe")
@@ -24,6 +25,38 @@ COMPACT = 128 << 20
 _MARK = "p9.compaction"
 _PACKED = ColumnProperties(encoding="DELTA_BINARY_PACKED", dictionary_enabled=False)
 _PLAIN = ColumnProperties(dictionary_enabled=False)
+
+
+def opened(uri: str, declared: Table, storage_options: dict[str, str] | None, *, grow: bool) -> DeltaTable:
+    """The table at `uri`, made when absent. `grow` gives one of an earlier version the columns that it lacks.
+
+    Raises ConfigError for a table that is partitioned otherwise than declared, CommitFailedError when others grew it
+    at the same time.
+    """
+    try:
+        found = DeltaTable(uri, storage_options=storage_options)
+    except TableNotFoundError:
+        found = create(uri, declared, storage_options)
+    if (parts := found.metadata().partition_columns) != list(declared.partition):
+        raise ConfigError(
+            f"{uri} is partitioned by {', '.join(parts)}, this version writes it by "
+            f"{', '.join(declared.partition)}: move that folder away, and backfill"
+        )
+    if grow and _lacking(found, declared):
+        write(found, declared, frame(declared, []))
+    return found
+
+
+def snapshot(held: DeltaTable, declared: Table, storage_options: dict[str, str] | None) -> pl.LazyFrame:
+    """All rows of the version that is held; a column that the table lacks is null."""
+    kinds = polars_schema(declared)
+    nulls = [pl.lit(None, kinds[name]).alias(name) for name in _lacking(held, declared)]
+    return pl.scan_delta(held, storage_options=storage_options).with_columns(nulls)
+
+
+def _lacking(held: DeltaTable, declared: Table) -> list[str]:
+    there = {field.name for field in held.schema().fields}
+    return [column.name for column in declared.columns if column.name not in there]
 
 
 def create(uri: str, declared: Table, storage_options: dict[str, str] | None) -> DeltaTable:
@@ -66,9 +99,10 @@ def in_order(declared: Table) -> list[str]:
     """The columns by which a table's rows follow each other, in a file that is sealed and for readers.
 
     A trade that is fetched later than its successor came still stands before it: the venue's count decides first.
+    Where it counts none, rows that came together keep the order in which they did: files that are put together do not.
     """
     known = {column.name for column in declared.columns}
-    return [name for name in (declared.time, "trade_seq", "ts_recv", "log_seq") if name in known]
+    return [name for name in (declared.time, "trade_seq", "ts_recv", "log_seq", "place") if name in known]
 
 
 def encoding(declared: Table) -> WriterProperties:

@@ -15,7 +15,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
 from warehouse.clock import HOUR, SECOND, Micros
 from warehouse.frames import arrow_schema
-from warehouse.layout import MANY_ROWS, encoding, in_order
+from warehouse.layout import MANY_ROWS, encoding, in_order, snapshot
 from warehouse.tables import Table
 
 OVER: Micros = 2 * HOUR
@@ -52,7 +52,7 @@ def seal(held: DeltaTable, declared: Table, venue: str, day: date, options: Mapp
 
     Raises CommitFailedError when rows came into that day meanwhile.
     """
-    rows = pl.scan_delta(held, storage_options=dict(options or {}))
+    rows = snapshot(held, declared, dict(options or {}))
     rows = rows.filter(pl.col("venue") == venue, pl.col("date") == day)
     sizes = rows.group_by("instrument").len().sort("instrument").collect()
     schema, mark = arrow_schema(declared), Transaction(_mark(venue, day), int(sizes["len"].sum()))

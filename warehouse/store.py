@@ -27,12 +27,12 @@ from typing import TypeVar
 import msgspec
 import polars as pl
 from deltalake import DeltaTable
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 from warehouse.clock import MILLISECOND, Micros
 from warehouse.errors import ConfigError, LakeError
 from warehouse.frames import checked, frame, instant, merged, records
-from warehouse.layout import compact, create, in_order, write
+from warehouse.layout import compact, in_order, opened, snapshot, write
 from warehouse.lease import flocked, leased
 from warehouse.ranges import condition, select
 from warehouse.realm import mark
@@ -98,16 +98,7 @@ class Lake:
         if kept is not None:
             kept.update_incremental()
             return kept
-        declared = table(name)
-        try:
-            found = DeltaTable(self.uri(name), storage_options=self.storage_options)
-        except TableNotFoundError:
-            found = create(self.uri(name), declared, self.storage_options)
-        if (parts := found.metadata().partition_columns) != list(declared.partition):
-            raise ConfigError(
-                f"{self.uri(name)} is partitioned by {', '.join(parts)}, this version writes it by "
-                f"{', '.join(declared.partition)}: move that folder away, and backfill"
-            )
+        found = opened(self.uri(name), table(name), self.storage_options, grow=self.realm is not None)
         self._handles[name] = found
         return found
 
@@ -212,11 +203,11 @@ class Lake:
         where = condition(declared, scope, low, high)
 
         def go(held: DeltaTable) -> bool:
-            known = select(declared, pl.scan_delta(held, storage_options=self.storage_options), scope, low, high)
-            rows = change(known.collect())
-            if rows is not None:
-                write(held, declared, rows, where=where, positions=positions)
-            return rows is not None
+            known = select(declared, snapshot(held, declared, self.storage_options), scope, low, high)
+            changed = change(known.collect())
+            if changed is not None:
+                write(held, declared, changed, where=where, positions=positions)
+            return changed is not None
 
         with self._alone(name):
             return self._retry(name, _once(positions, go)) is not False
@@ -276,7 +267,7 @@ class Lake:
         declared = table(name)
         if not self.exists(name):
             return frame(declared, []).lazy()
-        return pl.scan_delta(self.handle(name), storage_options=self.storage_options)
+        return snapshot(self.handle(name), declared, self.storage_options)
 
     def read(
         self,
@@ -295,8 +286,8 @@ class Lake:
         declared = table(name)
         asked = {"venue": venue, "instrument": instrument, **(match or {})}
         equal = {column: [wanted] for column, wanted in asked.items() if wanted is not None}
-        rows = select(declared, self.scan(name), equal, start, end)
-        return rows.sort(in_order(declared), maintain_order=True).collect()
+        found = select(declared, self.scan(name), equal, start, end)
+        return found.sort(in_order(declared), maintain_order=True).collect()
 
     def rows(self, name: str, **where: object) -> list[msgspec.Struct]:
         """`read`, as the table's records."""

@@ -35,6 +35,7 @@ TRADES = Table(
     values=("ticks", "lots", "taker_side"),
     live=True,
     journaled=True,
+    placed=True,
     doc="One execution, or the venue's aggregate of fills, seen from the taker.",
 )
 OVERLAPS = Table(
@@ -49,6 +50,7 @@ OVERLAPS = Table(
     values=("ticks", "lots", "taker_side"),
     live=True,
     journaled=True,
+    placed=True,
     doc="Trades fetched past the first journaled one, kept only to prove the seam; no metric reads them.",
 )
 CANDLES = Table(

@@ -68,7 +68,8 @@ async def test_the_demo_and_everything_that_is_asked_of_it(tmp_path: Path) -> No
     home = tmp_path / "p9-demo"
     process = await start(tmp_path, "demo", "--seconds", str(LIVE_S), "--home", str(home))
     try:
-        assert await wait_for(lambda: (home / "lake" / "contexts").is_dir(), 600)
+        assert await wait_for(lambda: (home / "lake" / "contexts").is_dir() or process.returncode is not None, 600)
+        assert process.returncode is None, (await process.communicate())[0].decode()
         (snippet,) = [block for block in blocks("python")]
         piece = [sys.executable, "-c", snippet.body]
         told, proven, seen, printed = await asyncio.gather(

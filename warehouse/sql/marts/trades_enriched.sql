@@ -6,14 +6,17 @@ CREATE VIEW trades_enriched AS
 WITH moved AS (
     SELECT
         *,
-        nullif(sign(ticks - lag(ticks) OVER (PARTITION BY venue, instrument ORDER BY ts_event, trade_seq, trade_id)), 0)
-            AS step
+        nullif(sign(ticks - lag(ticks) OVER venue_order), 0) AS step
     FROM stg_trades
+    WINDOW venue_order AS (PARTITION BY venue, instrument ORDER BY ts_event, trade_seq, ts_recv, log_seq, place)
 )
 SELECT
     * EXCLUDE (step),
     date_trunc('second', ts_event) AS second,
     CASE WHEN origin = 'stream' THEN epoch_us(ts_recv) - epoch_us(ts_event) END AS delay_us,
-    CASE last_value(step IGNORE NULLS) OVER (PARTITION BY venue, instrument ORDER BY ts_event, trade_seq, trade_id)
+    CASE last_value(step IGNORE NULLS) OVER venue_order
         WHEN 1 THEN 'buy' WHEN -1 THEN 'sell' END AS tick_rule
-FROM moved;
+FROM moved
+WINDOW venue_order AS (
+    PARTITION BY venue, instrument ORDER BY ts_event, trade_seq, ts_recv, log_seq, place ROWS UNBOUNDED PRECEDING
+);

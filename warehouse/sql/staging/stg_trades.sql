@@ -4,6 +4,7 @@
 CREATE VIEW stg_trades AS
 SELECT
     venue, instrument, ts_event, ts_recv, trade_id, trade_seq, price, size, taker_side, ticks, lots, origin, log_seq,
+    place,
     price * size AS notional,
     CASE taker_side WHEN 'buy' THEN lots ELSE -lots END AS signed_lots,
     CASE taker_side WHEN 'buy' THEN size ELSE -size END AS signed_size
