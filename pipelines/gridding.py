@@ -20,6 +20,27 @@ def lots(size: pl.Expr, grid: Grid) -> pl.Expr:
     return _whole(size * grid.lot_inv)
 
 
+def reached(candles: pl.DataFrame, grid: Grid) -> pl.DataFrame:
+    """Of each `timeframe` the rows behind the last one with a price off the grid: there the venue had finer ticks."""
+    off = pl.any_horizontal([ticks(pl.col(name), grid).is_null() for name in PRICES])
+    if not candles.select(off.any()).item():
+        return candles
+    return candles.filter(off.cum_sum(reverse=True).over("timeframe") == 0)
+
+
+def executed(trades: pl.DataFrame, grid: Grid) -> pl.DataFrame:
+    """Rows with their `ticks` and `lots` by this grid, behind the last one that does not lie on it.
+
+    What a row was stored with counts in the steps of its own time.
+    """
+    size = _steps("size", grid.size_num, grid.size_den)
+    on = (size.cast(pl.Float64) * grid.size_num - pl.col("size") * grid.size_den).abs() <= SLACK * grid.size_num
+    lots = pl.when(on).then(size).cast(pl.Int64)
+    rows = trades.with_columns(ticks(pl.col("price"), grid).alias("ticks"), lots.alias("lots"))
+    off = pl.col("ticks").is_null() | pl.col("lots").is_null()
+    return rows.filter(off.cum_sum(reverse=True) == 0)
+
+
 def bars(candles: pl.DataFrame, grid: Grid) -> list[Bar]:
     """`bar_on` of each row's `CANDLE_FIELDS`, `open_time` in int microseconds. Raises ValueError off the grid."""
     made = candles.select(

@@ -15,7 +15,7 @@ from pipelines.plan import Span, missing, union
 from pipelines.sizes import COLUMNS, sizes
 from warehouse.clock import DAY, MINUTE, SECOND, Micros
 from warehouse.frames import integers, records
-from warehouse.instruments import Grid, timeframe_us
+from warehouse.instruments import Grid, Rules, timeframe_us
 from warehouse.metrics.bars import CANDLE_FIELDS, Bar
 from warehouse.records import SequenceGap, Trade
 from warehouse.structure.document import TradeHistory
@@ -31,8 +31,8 @@ EXACT: Micros = 1200 * SECOND
 def bars(lake: Lake, venue: str, depth: int, grids: Mapping[str, Grid]) -> dict[str, dict[str, list[Bar]]]:
     """The newest `depth` closed bars of a venue's instruments that have a grid, by instrument and timeframe.
 
-    Behind a hole some may be missing: no structure asks for them. Raises ValueError for a price off its instrument's
-    grid.
+    Behind a hole some may be missing: no structure asks for them. A bar off its instrument's grid is of other rules
+    than today's: it and the older ones of its timeframe are left out.
     """
     series = ["instrument", "timeframe"]
     closed = lake.scan("candles").filter(pl.col("venue") == venue, pl.col("closed"))
@@ -44,8 +44,8 @@ def bars(lake: Lake, venue: str, depth: int, grids: Mapping[str, Grid]) -> dict[
     rows = integers(closed.filter(pl.any_horizontal(pl.lit(False), *recent)).select(*series, *CANDLE_FIELDS).collect())
     newest = rows.sort("open_time", maintain_order=True).group_by(series, maintain_order=True).tail(depth)
     found: dict[str, dict[str, list[Bar]]] = {}
-    for (instrument,), part in newest.group_by("instrument", maintain_order=True):
-        if (grid := grids.get(str(instrument))) is not None:
+    for (instrument,), rows in newest.group_by("instrument", maintain_order=True):
+        if (grid := grids.get(str(instrument))) is not None and (part := gridding.reached(rows, grid)).height:
             made = iter(gridding.bars(part, grid))
             runs = part["timeframe"].rle().struct.unnest()
             found[str(instrument)] = {name: list(islice(made, count)) for count, name in runs.iter_rows()}
@@ -92,8 +92,9 @@ def prints(lake: Lake, venue: str, instrument: str, span: Span) -> list[Trade]:
     return [row for row in records(table("trades"), rows) if isinstance(row, Trade)]
 
 
-def trades(lake: Lake, venue: str, instrument: str, span: Span, now: Micros) -> TradeHistory | None:
-    """The market trades of `span`, as far as a context has use for them; None when there is none of it.
+def trades(lake: Lake, rules: Rules, span: Span, now: Micros) -> TradeHistory | None:
+    """The market trades of `span` on the grid of `rules`, as far as a context has use for them; None when there is none
+    of it.
 
     What is older than the ring's seconds is summed by minute, price and side: profiles ask for no more, and a day of
     trades stays small.
@@ -104,8 +105,13 @@ def trades(lake: Lake, venue: str, instrument: str, span: Span, now: Micros) -> 
         start = max(start, end - EXACT)  # too short for any profile
     if end <= start:
         return None
-    rows = executions(lake, venue, instrument, (min(start, day), end), ("trade_id", "kind", *COLUMNS))
-    rows = rows.filter(pl.col("kind") == "market")
+    columns = ("trade_id", "kind", "price", "size", *COLUMNS)
+    told = executions(lake, rules.venue, rules.instrument, (min(start, day), end), columns)
+    told = told.filter(pl.col("kind") == "market")
+    rows = gridding.executed(told, rules.grid)
+    if (off := told.height - rows.height) > 0:
+        reached = int(told["ts_event"][off - 1]) + 1
+        start, day = max(start, reached), max(day, reached)
     large = sizes(rows, day, end)
     rows = rows.filter(pl.col("ts_event") >= start)
     recent = rows.filter(pl.col("ts_event") >= end - EXACT)

@@ -80,8 +80,9 @@ class Findings:
         start, self._at = self._at, until
         if not recorded.inside((start, until)) and not rows.height:
             return
-        there = known(lake, self._file, start, until)
-        tape = there.filter(owned(recorded), pl.col("kind") == "market")
+        strays = int(rows["ts_event"].min()) if rows.height else start  # type: ignore[arg-type]  # an integer
+        there = known(lake, self._file, min(start, strays), until)
+        tape = there.filter(owned(recorded), pl.col("kind") == "market", pl.col("ts_event") >= start)
         if placed:
             fresh, extra = unmatched(rows, there), unmatched(tape, rows)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import msgspec
 import structlog
 
 from pipelines.load import FRESH_ROWS, Fetched, Lander
@@ -13,7 +14,7 @@ from pipelines.progress import Report, Step, tell
 from pipelines.sources.base import Blocked, Source, Unreachable, follow
 from pipelines.walks import walk
 from warehouse.clock import SECOND, Clock
-from warehouse.errors import ConfigError, RateLimited, VenueError
+from warehouse.errors import ConfigError, DataError, FusionError, RateLimited, VenueError
 from warehouse.instruments import Rules
 from warehouse.tables import Outcome
 
@@ -39,9 +40,10 @@ class Work:
         self._stop: VenueError | ConfigError | None = None
 
     async def run(self, parts: Sequence[Part]) -> Report:
-        """Fetch and land all parts; what fails is told in the report and in `outcomes`, never raised.
+        """Fetch and land all parts; what fails to be fetched is told in the report and in `outcomes`, never raised.
 
-        Cancelling lands nothing more; what has landed stays and is not asked for again.
+        Cancelling lands nothing more; what has landed stays and is not asked for again. Raises LakeError where the lake
+        refuses to take it.
         """
         began = self._clock.now()
         queue = iter(parts)
@@ -57,9 +59,12 @@ class Work:
                 if self._fresh() >= MOST_ROWS:
                     await self._land()
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(AT_ONCE, len(parts))):
-                group.create_task(hand(group))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(AT_ONCE, len(parts))):
+                    group.create_task(hand(group))
+        except* FusionError as found:
+            raise found.exceptions[0] from None
         await self._land()
         return self._report(len(parts), (self._clock.now() - began) / SECOND)
 
@@ -89,7 +94,21 @@ class Work:
         """All that is waiting, beside further fetching."""
         async with self._landing:
             batch, self._waiting = self._waiting, []
-            self._outcomes += await asyncio.to_thread(self._lander.land, batch, self._clock.now())
+            self._outcomes += await asyncio.to_thread(self._landed, batch)
+
+    def _landed(self, batch: Sequence[Fetched]) -> list[Outcome]:
+        """A row that its table refuses costs its own part, and no other."""
+        try:
+            return self._lander.land(batch, self._clock.now())
+        except DataError as refused:
+            if len(batch) > 1:
+                return [outcome for item in batch for outcome in self._landed([item])]
+            part = batch[0].part
+            log.error(
+                "part_refused", venue=part.venue, dataset=part.dataset, instrument=part.instrument, why=str(refused)
+            )
+            failed = msgspec.structs.replace(batch[0], answer=None, error=str(refused))
+            return self._lander.land([failed], self._clock.now())
 
     def _report(self, parts: int, seconds: float) -> Report:
         failed = [row for row in self._outcomes if row.error is not None]

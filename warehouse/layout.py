@@ -30,8 +30,7 @@ _PLAIN = ColumnProperties(dictionary_enabled=False)
 def opened(uri: str, declared: Table, storage_options: dict[str, str] | None, *, grow: bool) -> DeltaTable:
     """The table at `uri`, made when absent. `grow` gives one of an earlier version the columns that it lacks.
 
-    Raises ConfigError for a table that is partitioned otherwise than declared, CommitFailedError when others grew it
-    at the same time.
+    Raises ConfigError for a table that is partitioned otherwise than declared.
     """
     try:
         found = DeltaTable(uri, storage_options=storage_options)
@@ -42,8 +41,11 @@ def opened(uri: str, declared: Table, storage_options: dict[str, str] | None, *,
             f"{uri} is partitioned by {', '.join(parts)}, this version writes it by "
             f"{', '.join(declared.partition)}: move that folder away, and backfill"
         )
-    if grow and _lacking(found, declared):
-        write(found, declared, frame(declared, []))
+    while grow and _lacking(found, declared):
+        try:
+            write(found, declared, frame(declared, []))
+        except CommitFailedError:  # others write, or gave it the columns
+            found = DeltaTable(uri, storage_options=storage_options)
     return found
 
 

@@ -165,12 +165,18 @@ def _view(
 
 
 def _source(table: Table, found: _Files) -> str:
-    """Files that are not all alike have their columns matched by name: that takes a look into each, at every query."""
+    """Files that are not all alike have their columns matched by name: that takes a look into each, at every query.
+
+    A column that none of them has yet is null.
+    """
     listed = ", ".join("'" + uri.replace("'", "''") + "'" for uri in found.uris)
     date = unit(table)
     hive = f", hive_types = {{'{date}': DATE}}" if date else ""
-    union = "" if found.alike else ", union_by_name = true"
-    return f"read_parquet([{listed}], hive_partitioning = true{hive}{union})"
+    if found.alike:
+        return f"read_parquet([{listed}], hive_partitioning = true{hive})"
+    nulls = ", ".join(f'NULL::{_TYPES[kind]} AS "{name}"' for name, kind, _ in table.columns)
+    rows = f"read_parquet([{listed}], hive_partitioning = true{hive}, union_by_name = true)"
+    return f"(FROM {rows} UNION ALL BY NAME SELECT {nulls} WHERE false)"
 
 
 def _then(connection: duckdb.DuckDBPyConnection, lake: Lake, table: Table, columns: str, at: Micros) -> str:

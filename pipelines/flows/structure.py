@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import polars as pl
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 
@@ -53,7 +54,7 @@ def judge_structure(settings: Settings, venue: str, scope: Scope, repaired: bool
             notes[f"{instrument}: no rules or no candles in the lake; run 'p9 backfill reference candles'"] = 1
             continue
         now = clock.now()
-        history = past.trades(lake, venue, instrument, spans.get(instrument, (0, 0)), now)
+        history = past.trades(lake, rules[instrument], spans.get(instrument, (0, 0)), now)
         document = document_of(rules[instrument], bars[instrument], history, now)
         payload = encode(document)
         if known.get(instrument) != document.digest:
@@ -107,8 +108,8 @@ def _row(document: ContextDocument, payload: bytes) -> ContextRow:
 
 def _digests(lake: Lake, venue: str) -> dict[str, str]:
     """The digest of each instrument's newest stored document."""
-    rows = lake.read("contexts", venue=venue).select("instrument", "digest", "created")
-    return {row["instrument"]: row["digest"] for row in rows.sort("created").iter_rows(named=True)}
+    rows = lake.scan("contexts").filter(pl.col("venue") == venue).select("instrument", "digest", "created")
+    return {row["instrument"]: row["digest"] for row in rows.sort("created").collect().iter_rows(named=True)}
 
 
 def _announce(bus: redis.Redis, document: ContextDocument, payload: bytes) -> None:

@@ -72,7 +72,8 @@ def upkeep(settings: Settings | None = None, scope: Scope = Scope()) -> list[Rep
 def expire(lake: Lake, settings: Settings, now: Micros) -> dict[str, int]:
     """Drop what the settings keep no longer, of the tables that flows own; rows dropped by table."""
     kept = settings.flows
-    newest = lake.read("contexts").group_by("venue", "instrument", maintain_order=True).last()
+    told = lake.scan("contexts").select("venue", "instrument", "created", "digest").sort("created").collect()
+    newest = told.group_by("venue", "instrument", maintain_order=True).last()
     return {
         "contexts": lake.expire("contexts", now - kept.contexts_days * DAY, {"digest": sorted(newest["digest"])}),
         "outcomes": lake.expire("outcomes", now - kept.outcomes_days * DAY),

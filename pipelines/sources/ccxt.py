@@ -154,6 +154,8 @@ class CcxtSource:
 
 def explain(venue: str, error: Exception, reply: _Reply | None) -> VenueError:
     """ccxt's exception as one of ours, judged by the reply itself where there was one."""
+    import aiohttp
+
     ccxt = library()
     words = str(error)
     status = reply.status if reply else 0
@@ -165,7 +167,8 @@ def explain(venue: str, error: Exception, reply: _Reply | None) -> VenueError:
         return RateLimited(venue, wait)
     if isinstance(error, ccxt.RateLimitExceeded | ccxt.DDoSProtection):
         return RateLimited(venue, retry_after(headers.get("retry-after"), now))
-    if isinstance(error, ccxt.NetworkError) or '"retCode":10016' in words.replace(" ", ""):
+    cut = reply is None and isinstance(error.__cause__, aiohttp.ClientError)  # ccxt calls that a refusal
+    if cut or isinstance(error, ccxt.NetworkError) or '"retCode":10016' in words.replace(" ", ""):
         return Unreachable(venue, _why(error, status))
     code, text = _code(reply.body[:LONG] if reply else "")
     return Rejected(venue, code or type(error).__name__, text or words)

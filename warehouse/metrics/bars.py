@@ -190,7 +190,10 @@ class BarStore:
         self._cache.clear()
 
     def candle(self, candle: Candle) -> bool:
-        """A candle of the venue. A closed one replaces ours; False if ours was another (counted in `mismatches`)."""
+        """A candle of the venue. A closed one replaces ours; False if ours was another (counted in `mismatches`).
+
+        Raises ValueError off the grid and OverflowError for a volume beyond 64 bits, and keeps nothing of it then.
+        """
         if not candle.closed or candle.timeframe not in self._bars:
             return True
         bar = bar_of(candle, self.grid)

@@ -19,7 +19,7 @@ from warehouse.frames import frame
 from warehouse.instruments import Rules
 from warehouse.records import Liquidation, SequenceGap, Trade
 from warehouse.store import Lake
-from warehouse.tables import GAPS, LIQUIDATIONS, Coverage, Outcome
+from warehouse.tables import GAPS, LIQUIDATIONS, TRADES, Coverage, Outcome
 from warehouse.venues.archives import ArchiveKind
 
 T0 = 1_763_596_800_000
@@ -189,3 +189,18 @@ def test_old_liquidations_come_in_before_the_first_recorded_one_and_doubled_rows
     assert (second.liquidated_side, second.price, second.size, second.origin) == ("long", 89_990.1, 0.007, "archive")
     assert last == mine
     assert land(lake, path, kind="liquidations").landed == 0
+
+
+def test_a_row_before_a_files_beginning_is_held_against_what_was_recorded_too(tmp_path: Path) -> None:
+    lake, at = lake_in(tmp_path), T0 * 1000
+    recorded(lake, at - HOUR, at + HOUR)
+    mine = Trade(
+        venue="binance", instrument="BTC-USDT-PERP", ts_event=at - SECOND, ts_recv=at, trade_id="40", trade_seq=40,
+        price=90_000.1, size=0.02, taker_side="buy", ticks=900_001, lots=20,
+    )  # fmt: skip
+    lake.append("trades", frame(TRADES, [mine], {"log_seq": [7]}))
+    stray = f"40,90000.1,0.010,40,40,{T0 - 1000},false\n"
+    land(lake, packed(tmp_path, NAME, HEADER + stray + aggregates(41, 42).removeprefix(HEADER)))
+    assert lake.rows("trades")[0] == mine
+    assert lake.read("corrections").height == 0
+    assert lake.read("mismatches")["field"].to_list() == ["size of 40"]

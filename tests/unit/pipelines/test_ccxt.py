@@ -162,6 +162,22 @@ async def test_what_may_succeed_later_is_asked_again(venue: str, fetch: Fetch, s
         assert await asked.ask(fetch) == {"code": "0", "retCode": 0}
 
 
+async def test_a_reply_that_breaks_off_is_no_refusal_and_is_asked_again() -> None:
+    calls: list[int] = []
+
+    def answer(request: web.Request) -> web.Response:
+        calls.append(1)
+        assert request.transport is not None
+        request.transport.write(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"data":')
+        request.transport.close()
+        return web.Response()
+
+    async with source("binance", answer) as asked:
+        with pytest.raises(Unreachable, match="no usable reply"):
+            await asked.ask(KLINES)
+    assert len(calls) > 1
+
+
 async def test_nobody_there_is_said_in_words_with_something_to_do() -> None:
     asked = CcxtSource("okx", lambda _: "http://127.0.0.1:9", "live", OwnBudget("okx", 1000.0))
     with pytest.raises(Unreachable, match="nothing listens there"):

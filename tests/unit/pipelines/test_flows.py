@@ -136,12 +136,13 @@ async def test_past_trades_of_a_context_are_complete_and_in_order(here: Bench) -
     lake = open_lake(here.settings)
     span = past.complete(lake, "okx")["BTC-USDT"]
     assert span[1] - span[0] > 2 * MINUTE
-    history = past.trades(lake, "okx", "BTC-USDT", span, span[1])
+    (rules,) = [row for row in lake.rows("instruments") if isinstance(row, Rules) and row.instrument == "BTC-USDT"]
+    history = past.trades(lake, rules, span, span[1])
     assert history is not None
     prints = list(history.trades)
     assert prints == sorted(prints, key=lambda one: one[0])
     assert all(history.complete_from <= one[0] < history.complete_to for one in prints)
-    assert past.trades(lake, "okx", "BTC-USDT", (0, 0), span[1]) is None
+    assert past.trades(lake, rules, (0, 0), span[1]) is None
 
 
 @pytest.mark.parametrize("here", [("okx",)], indirect=True)

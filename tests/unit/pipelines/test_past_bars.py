@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+import pytest
+
 from pipelines import past
+from tests.kit.journals import BEGIN, trade
 from warehouse.clock import DAY, MINUTE
-from warehouse.instruments import Grid, timeframe_us
+from warehouse.instruments import Grid, Rules, timeframe_us
 from warehouse.records import Candle
 from warehouse.store import Lake
-from warehouse.structure.document import unbroken
+from warehouse.structure.document import TradeHistory, unbroken
 
 END = 20_000 * DAY
 DEPTH = 5
@@ -47,3 +51,52 @@ def test_each_series_has_its_own_newest_bars(tmp_path: Path) -> None:
         ("SOL-USDT", "1m"): [3, 2, 1],
     }
     assert past.bars(Lake(tmp_path / "empty"), "okx", DEPTH, {}) == {}
+
+
+def test_bars_of_finer_ticks_are_left_out_and_other_instruments_are_not(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    finer = [msgspec.structs.replace(bar, low=bar.low - 0.5) for bar in candles("BTC-USDT", "1m", 3, 4)]
+    lake.upsert("candles", [*finer, *candles("BTC-USDT", "1m", 1, 2, 5), *candles("BTC-USDT", "1d", 1)], now=END)
+    lake.upsert("candles", candles("ETH-USDT", "1m", 1, 2, 3), now=END)
+    lake.upsert("candles", [msgspec.structs.replace(bar, low=0.5) for bar in candles("SOL-USDT", "1m", 1)], now=END)
+    found = past.bars(lake, "okx", DEPTH, dict.fromkeys(("BTC-USDT", "ETH-USDT", "SOL-USDT"), Grid("1", "1")))
+    told = {name: {timeframe: len(bars) for timeframe, bars in series.items()} for name, series in found.items()}
+    assert told == {"BTC-USDT": {"1m": 2, "1d": 1}, "ETH-USDT": {"1m": 3}}
+
+
+STORED = Rules(venue="okx", instrument="BTC-USDT", symbol="", market="spot", tick="1", lot="0.001")
+SPAN = (BEGIN, trade(200).ts_event)
+
+
+@pytest.fixture
+def traded(tmp_path: Path) -> Lake:
+    """A lake with trades that were stored by `STORED`, at 1001 to 1100."""
+    lake = Lake(tmp_path)
+    rows = [
+        msgspec.structs.replace(trade(n), price=1000.0 + n, ticks=1000 + n, size=STORED.grid.size(n), lots=n)
+        for n in range(1, 101)
+    ]
+    lake.append("trades", rows)
+    return lake
+
+
+def history(lake: Lake, tick: str, lot: str) -> TradeHistory:
+    found = past.trades(lake, msgspec.structs.replace(STORED, tick=tick, lot=lot), SPAN, SPAN[1])
+    assert found is not None
+    return found
+
+
+def test_past_trades_count_in_the_steps_of_today(traded: Lake) -> None:
+    before, finer = history(traded, "1", "0.001"), history(traded, "0.1", "0.0001")
+    assert len(list(before.trades)) == 100
+    assert list(finer.trades) == [(at, ticks * 10, lots * 10, buy) for at, ticks, lots, buy in before.trades]
+    assert finer.complete_from == before.complete_from
+
+
+@pytest.mark.parametrize(("tick", "lot", "last"), [("10", "0.001", 99), ("1", "0.1", 99), ("7", "0.001", 100)])
+def test_history_begins_behind_the_last_trade_that_todays_steps_do_not_tell(
+    traded: Lake, tick: str, lot: str, last: int
+) -> None:
+    found = history(traded, tick, lot)
+    assert len(list(found.trades)) == 100 - last
+    assert found.complete_from == trade(last).ts_event + 1

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 import pytest
 
 from pipelines.load import Lander
@@ -14,7 +16,7 @@ from pipelines.sources.base import Unreachable, follow
 from pipelines.work import Work
 from tests.unit.pipelines.made import MINUTE, RULES, T0, Scripted, lake_at
 from warehouse.clock import HOUR, ManualClock
-from warehouse.errors import Rejected
+from warehouse.errors import LakeError, Rejected
 from warehouse.store import Lake
 from warehouse.venues.base import Fetch
 
@@ -72,6 +74,31 @@ async def test_one_refused_part_does_not_stop_the_others(lake: Lake) -> None:
     report = await work(Scripted("okx", first_refused), lake).run(PARTS)
     assert (report.done, report.parts, report.reachable) == (19, 20, True)
     assert "51001" in str(report.error)
+
+
+async def test_a_row_that_its_table_refuses_costs_its_own_part_alone(lake: Lake) -> None:
+    def first_wrong(fetch: Fetch) -> object:
+        answer: Any = bars(fetch)
+        if int(fetch.query["after"]) * 1000 == PARTS[0].end:
+            answer["data"] = [[*row[:3], "9", *row[4:]] for row in answer["data"]]  # a low above its high
+        return answer
+
+    report = await work(Scripted("okx", first_wrong), lake).run(PARTS)
+    assert (report.done, report.landed) == (19, 95)
+    assert "low" in str(report.error)
+    wrong = lake.read("outcomes").filter(pl.col("error").is_not_null())
+    assert wrong["landed"].to_list() == [0]
+    assert lake.read("candles")["open_time"].cast(pl.Int64).min() == PARTS[1].start
+
+
+async def test_a_lake_that_refuses_ends_the_work_in_words(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise LakeError(lake.uri("candles"), "no space left on device")
+
+    monkeypatch.setattr("pipelines.work.FRESH_ROWS", 1)
+    monkeypatch.setattr(Lake, "upsert", refused)
+    with pytest.raises(LakeError, match="no space left"):
+        await work(Scripted("okx", bars), lake).run(PARTS)
 
 
 async def test_an_instrument_without_rules_is_told_not_guessed(lake: Lake) -> None:

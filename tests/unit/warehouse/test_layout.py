@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,6 +12,7 @@ from deltalake import DeltaTable, write_deltalake
 import warehouse
 from pipelines.executions import executions
 from tests.kit.journals import BEGIN, trade
+from warehouse import layout
 from warehouse.clock import DAY, HOUR
 from warehouse.frames import frame
 from warehouse.layout import create, write
@@ -80,6 +82,31 @@ def test_readers_find_null_where_a_table_lacks_a_column_and_change_nothing(earli
     assert reader.read("trades")["place"].to_list() == [None] * 3
     assert warehouse.scan("trades", earlier.root).select("place").collect().height == 3
     assert "place" not in [field.name for field in DeltaTable(earlier.uri("trades")).schema().fields]
+
+
+@pytest.mark.parametrize("grown", [False, True])
+def test_sql_finds_null_before_any_row_has_the_column(earlier: Lake, grown: bool) -> None:
+    if grown:
+        earlier.handle("trades")
+    with warehouse.connect(earlier.root) as ask:
+        assert ask.execute("SELECT count(*), count(place), max(date) FROM trades").fetchall()[0][:2] == (3, 0)
+        assert ask.execute("SELECT count(*) FROM trades_enriched").fetchall() == [(3,)]
+
+
+def test_who_grows_a_table_while_others_write_grows_it_all_the_same(
+    earlier: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, others = layout.write, [Lake(earlier.root)]
+
+    def overtaken(*args: Any, **named: Any) -> None:
+        if others:
+            others.pop().handle("trades")
+        real(*args, **named)
+
+    monkeypatch.setattr(layout, "write", overtaken)
+    earlier.handle("trades")
+    assert not others
+    assert "place" in [field.name for field in DeltaTable(earlier.uri("trades")).schema().fields]
 
 
 def test_a_writer_gives_it_the_column_and_later_rows_have_it(earlier: Lake) -> None:

@@ -5,7 +5,7 @@
 CREATE VIEW order_violations AS
 WITH marked AS (
     SELECT
-        venue, instrument, trade_id, trade_seq, ts_event, log_seq,
+        venue, instrument, trade_id, trade_seq, ts_event, ts_recv, log_seq,
         epoch_us(lag(ts_event) OVER (PARTITION BY venue, instrument ORDER BY trade_seq)) - epoch_us(ts_event) AS back_us
     FROM trades
     WHERE trade_seq IS NOT NULL
@@ -14,8 +14,8 @@ delivered AS (
     SELECT
         venue, instrument, trade_id, ts_event,
         max(trade_seq) OVER (
-            PARTITION BY venue, instrument ORDER BY log_seq
-            RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            PARTITION BY venue, instrument ORDER BY ts_recv, log_seq
+            GROUPS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         ) - trade_seq AS behind
     FROM marked
     WHERE log_seq IS NOT NULL
