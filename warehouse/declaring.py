@@ -73,6 +73,12 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
         return self.view or self.name
 
     @property
+    def known_by(self) -> str:
+        """The column that says when a row became known; the table's time where no other does."""
+        fields = self.record.__struct_fields__
+        return next((name for name in ("ts_recv", "found_at") if name in fields), self.time)
+
+    @property
     def columns(self) -> tuple[Column, ...]:
         """All columns in their order: the partition's, the record's, then `log_seq`, `late` and `place`."""
         return _columns(self.record, self.partition, self.journaled, self.placed)

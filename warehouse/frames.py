@@ -191,7 +191,7 @@ def _corrections(declared: Table, changed: pl.DataFrame, winners: pl.DataFrame, 
     if not changed.height:
         return []
     key, compared = list(declared.key), [name for name in declared.compared if name not in declared.key]
-    stamp = "ts_recv" if "ts_recv" in changed.columns else None
+    stamp = None if declared.known_by in key else declared.known_by
     later = {tuple(row[name] for name in key): row for row in integers(winners).iter_rows(named=True)}
     found = []
     for row in integers(changed).iter_rows(named=True):

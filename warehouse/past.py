@@ -2,7 +2,8 @@
 
 A table answers with two small frames beside its rows: the keys whose value was corrected later, and the rows as they
 stood before. What a correction does not keep (columns outside `Table.compared`) is that of the present row; its
-`log_seq` is null. A row that was since removed as a whole cannot come back: nothing keeps it.
+`log_seq` is null. A row that was since removed as a whole cannot come back: nothing keeps it. So with `coverage`, whose
+rows upkeep puts together: an interval counts as known when the last part of it was.
 """
 
 from __future__ import annotations
@@ -46,12 +47,6 @@ def micros(at: Moment) -> Micros:
     return round((at - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1e6)
 
 
-def known_by(declared: Table) -> str:
-    """The column that says when a row became known: `ts_recv`, `found_at`, or the table's time where it has neither."""
-    fields = declared.record.__struct_fields__
-    return next((name for name in ("ts_recv", "found_at") if name in fields), declared.time)
-
-
 def undone(declared: Table, rows: pl.LazyFrame, corrections: pl.DataFrame, at: Micros) -> Undone:
     """What to take back of `rows` to see them as at `at`; `corrections` is that table, read after `rows`.
 
@@ -66,23 +61,23 @@ def undone(declared: Table, rows: pl.LazyFrame, corrections: pl.DataFrame, at: M
     keys = _columns(later["key"], {name: schema[name] for name in declared.key})
     old = {name: schema[name] for name in declared.compared if name not in declared.key}
     before = pl.concat([keys, _columns(later["old"], old), later.select(_known_at="known_at")], how="horizontal")
-    if known_by(declared) == "ts_recv":
-        before = before.filter(pl.col("_known_at") <= _time(at)).rename({"_known_at": "ts_recv"})
-    else:
+    if declared.known_by in declared.key:
         before = before.drop("_known_at")
+    else:
+        before = before.filter(pl.col("_known_at") <= _time(at)).rename({"_known_at": declared.known_by})
     if "log_seq" in schema:
         before = before.with_columns(pl.lit(None, pl.Int64()).alias("log_seq"))
     beside = [name for name in schema if name not in before.columns]
     now = rows.select([pl.col(name) for name in (*declared.key, *beside)])
     restored = before.lazy().join(now, on=list(declared.key), how="inner", nulls_equal=True)
-    found = restored.filter(pl.col(known_by(declared)) <= _time(at)).select(list(schema))
+    found = restored.filter(pl.col(declared.known_by) <= _time(at)).select(list(schema))
     return Undone(keys, found.collect() if before.height else frame(declared, []))
 
 
 def as_of(declared: Table, rows: pl.LazyFrame, corrections: pl.DataFrame, at: Micros) -> pl.LazyFrame:
     """The table's rows as they were known at `at`."""
     back = undone(declared, rows, corrections, at)
-    known = rows.select(list(polars_schema(declared))).filter(pl.col(known_by(declared)) <= _time(at))
+    known = rows.select(list(polars_schema(declared))).filter(pl.col(declared.known_by) <= _time(at))
     if not back.keys.height:
         return known
     kept = known.join(back.keys.lazy(), on=list(declared.key), how="anti", nulls_equal=True)

@@ -181,7 +181,7 @@ def _source(table: Table, found: _Files) -> str:
 
 def _then(connection: duckdb.DuckDBPyConnection, lake: Lake, table: Table, columns: str, at: Micros) -> str:
     """The end of the view's query that leaves what was known at `at`, and adds what was corrected since."""
-    known = f' WHERE held."{past.known_by(table)}" <= make_timestamptz({at}::BIGINT)'
+    known = f' WHERE held."{table.known_by}" <= make_timestamptz({at}::BIGINT)'
     if table.ledger:
         return known
     back = past.undone(table, lake.scan(table.name), lake.read("corrections"), at)

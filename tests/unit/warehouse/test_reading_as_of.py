@@ -17,6 +17,7 @@ from warehouse.frames import frame, integers, merged
 from warehouse.past import Moment, as_of, micros
 from warehouse.reading import connect, scan
 from warehouse.records import Candle, SequenceGap
+from warehouse.rows import Mismatch
 from warehouse.store import Lake
 from warehouse.tables import CANDLES, CORRECTIONS, TABLES, Correction
 
@@ -138,3 +139,16 @@ def test_what_is_no_moment_is_refused(at: Moment, tmp_path: Path) -> None:
     Lake(tmp_path)
     with pytest.raises(ConfigError, match="time"):
         connect(tmp_path, as_of=at)
+
+
+def test_a_finding_that_was_found_again_otherwise_is_there_as_it_was_first_found(tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "lake")
+    first = Mismatch(
+        check="candles_roll_up", venue="okx", instrument="X", timeframe="1h", at=HOUR, field="close",
+        left_source="1m candles", left_value=1.0, right_source="1h candle", right_value=2.0, found_at=100,
+    )  # fmt: skip
+    lake.upsert("mismatches", [first], now=100)
+    lake.upsert("mismatches", [msgspec.structs.replace(first, left_value=3.0, found_at=200)], now=200)
+    for at, expected in ((99, []), (150, [(1.0, 100)]), (200, [(3.0, 200)])):
+        with connect(lake.root, as_of=at) as ask:
+            assert ask.execute("SELECT left_value, epoch_us(found_at) FROM mismatches").fetchall() == expected
