@@ -11,13 +11,13 @@ from p9 import options
 @click.option("--venue", required=True, type=click.Choice(["binance", "bybit", "okx"]))
 @options.config
 @click.option(
-    "--instrument", "instruments", multiple=True, help="Only this instrument, a share of the work; may be repeated."
+    "--instrument", "instruments", multiple=True, help="Only this instrument; may be repeated."
 )
 def worker(venue: str, instruments: tuple[str, ...]) -> None:
     """Follow one venue live: sockets to journal to engine to bus.
 
-    Ends on SIGINT or SIGTERM. Exit code 1 when the venue or the bus cannot be used, or another worker writes this
-    venue's journal: workers that share a venue's instruments need a home each.
+    One worker to a venue and a bus: two would speak on the same channels. Ends on SIGINT or SIGTERM. Exit code 1 when
+    the venue or the bus cannot be used, or another worker writes this venue's journal.
     """
     import asyncio
 
