@@ -42,6 +42,8 @@ class Child:
     process: asyncio.subprocess.Process | None = None
     code: int | None = None
     done: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when it must not be started again."""
 
     @property
     def pid(self) -> int | None:
@@ -70,25 +72,39 @@ class Supervisor:
     async def _keep(self, child: Child) -> None:
         pause = child.first_pause
         while True:
-            async with self._starting:  # so that nothing is half started when `stop` looks around
-                if self._stopping:
+            process, why = None, ""
+            async with self._starting:  # so that nothing is half started when `stop` or `end` looks around
+                if self._stopping or child.ended.is_set():
                     break
-                with (self.logs / f"{child.name}.log").open("ab") as out:
-                    child.process = await asyncio.create_subprocess_exec(
-                        sys.executable, "-m", "p9", *child.arguments, stdin=asyncio.subprocess.DEVNULL, stdout=out,
-                        stderr=out, env=self.environment, start_new_session=True,
-                    )  # fmt: skip
-            child.starts += 1
-            started = asyncio.get_running_loop().time()
-            child.code = await child.process.wait()
-            if child.once or self._stopping:
-                break
-            lived = asyncio.get_running_loop().time() - started
-            pause = child.first_pause if lived > 30 else pause
-            log.warning("child_died", child=child.name, code=child.code, restart_in_s=round(pause, 1))
-            await asyncio.sleep(pause)
+                try:
+                    process = child.process = await self._begin(child)
+                except OSError as error:  # no process to be had, or no log: both may be had again in a while
+                    why = str(error)
+            if process is None:
+                log.error("child_not_started", child=child.name, why=why, again_in_s=round(pause, 1))
+            else:
+                child.starts += 1
+                started = asyncio.get_running_loop().time()
+                child.code = await process.wait()
+                if child.once or self._stopping or child.ended.is_set():
+                    break
+                lived = asyncio.get_running_loop().time() - started
+                pause = child.first_pause if lived > 30 else pause
+                log.warning("child_died", child=child.name, code=child.code, restart_in_s=round(pause, 1))
+            try:
+                await asyncio.wait_for(child.ended.wait(), pause)
+            except TimeoutError:
+                pass  # the pause is over
             pause = min(pause * 2, 60.0)
         child.done.set()
+
+    async def _begin(self, child: Child) -> asyncio.subprocess.Process:
+        """Start its process. Raises OSError when the system has none to give, or the log cannot be written."""
+        with (self.logs / f"{child.name}.log").open("ab") as out:
+            return await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "p9", *child.arguments, stdin=asyncio.subprocess.DEVNULL, stdout=out,
+                stderr=out, env=self.environment, start_new_session=True,
+            )  # fmt: skip
 
     def tail(self, name: str, lines: int = 8) -> str:
         """The last lines a child wrote."""
@@ -96,9 +112,10 @@ class Supervisor:
         return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else ""
 
     async def end(self, name: str) -> None:
-        """End one child for good, so that what it holds is written."""
+        """End one child for good, so that what it holds is written; one that waits to be restarted stays ended."""
         child = self.children[name]
-        child.once = True
+        async with self._starting:
+            child.ended.set()
         await _end([child], GRACE_S + LAST_S)
 
     async def stop(self, last: Sequence[str] = ()) -> None:

@@ -54,7 +54,9 @@ class Connections:
                 self.open(name + MARK, feed.url)
             case CloseHeir(why=why):
                 log.warning("heir_given_up", connection=name, why=why)
-                self.feeds.pop(name + MARK).retire()
+                heir = self.feeds.pop(name + MARK, None)
+                if heir is not None:  # else it died with the worker before this one
+                    heir.retire()
             case TakeOver():
                 self._take_over(name, feed)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import cast
 
 import msgspec
@@ -63,6 +63,26 @@ def asked(payload: bytes) -> tuple[Fetch, int, bytes]:
         tag=reply.tag,
     )
     return fetch, reply.status, reply.body
+
+
+def rules_told(payload: bytes, instruments: Container[str]) -> list[Rules]:
+    """Of a `Kind.RULES` entry: the rules of these instruments.
+
+    Raises ValueError when it cannot be read, or when no price or size could lie on the grid of one of them.
+    """
+    try:
+        found = [rule for rule in msgspec.msgpack.decode(payload, type=list[Rules]) if rule.instrument in instruments]
+        for rule in found:
+            if rule.grid.size_num <= 0:
+                raise ValueError(f"{rule.instrument}: contract value {rule.contract_value!r} must be positive")
+    except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError) as error:
+        raise ValueError(str(error)) from error
+    return found
+
+
+def read_by(rule: Rules) -> Rules:
+    """What sessions may read of an instrument's rules: the same here is the same to them."""
+    return msgspec.structs.replace(rule, min_size=None, min_notional=None, status="", valid_from=0)
 
 
 class Decoding:

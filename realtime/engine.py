@@ -7,13 +7,13 @@ computed when a message is due.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import msgspec
 
 from realtime.config import EngineConfig
-from realtime.decoding import Decoding
+from realtime.decoding import Decoding, read_by, rules_told
 from realtime.instrument import Instrument
 from realtime.message import Message
 from realtime.publish.venue import VenueVoice
@@ -40,6 +40,7 @@ from warehouse.records import (
     SequenceGap,
     Ticker,
     Trade,
+    Undecodable,
     VenueNotice,
     VenueStatus,
 )
@@ -251,7 +252,12 @@ class Engine:
         elif entry.kind == Kind.HEALTH:
             self.vitals.observe(msgspec.msgpack.decode(entry.payload, type=Health), entry.ts_recv)
         elif entry.kind == Kind.RULES:
-            self._new_rules(msgspec.msgpack.decode(entry.payload, type=list[Rules]), produced)
+            try:
+                rules = rules_told(entry.payload, self.instruments)
+            except ValueError as error:
+                produced.notices.append(self._notice("rules", f"trading rules refused: {error}", entry.ts_recv))
+            else:
+                self._new_rules(rules, produced)
         else:
             for name, output in self._decoding.feed(entry):
                 self._take(name, output, entry.ts_recv, produced)
@@ -288,7 +294,8 @@ class Engine:
         elif isinstance(output, BestQuote):
             one.best_quote(output, source)
         elif isinstance(output, Candle):
-            one.candle(output, produced.messages)
+            if refused := one.candle(output, produced.messages):
+                produced.notices.append(self._undecodable(source, f"{output.instrument}: {refused}", now))
         elif isinstance(output, MarkPrice | FundingRate | OpenInterest | Ticker | Liquidation):
             one.derivative(output, source, produced.messages)
         else:
@@ -330,25 +337,38 @@ class Engine:
             venue=self.venue, instrument="", ts_event=now, ts_recv=now, connection="", code=code, words=words
         )
 
-    def _new_rules(self, rules: Iterable[Rules], produced: Produced) -> None:
-        """A changed tick, lot or contract value ends what was measured on the old grid: that instrument starts anew
+    def _undecodable(self, source: str, why: str, now: Micros) -> Undecodable:
+        return Undecodable(
+            venue=self.venue, instrument="", ts_event=now, ts_recv=now, connection=source, why=why, head=""
+        )
 
-        and all connections are opened again, since sessions read by the same rules.
+    def _new_rules(self, rules: Sequence[Rules], produced: Produced) -> None:
+        """What differs is in force from here on, and `reference` says so.
+
+        A changed tick, lot or contract value ends what was measured on the old grid: that instrument starts anew
+        and all connections are opened again, since sessions read by the same rules. For other dates of listing
+        they are made anew with the old ones' memory, as by a replay that begins behind this; nobody outside notices.
         """
-        changed = False
-        for rule in rules:
-            old = self.instruments.get(rule.instrument)
-            if old is None or old.rules.grid is rule.grid:
-                continue
-            fresh = Instrument(old.listing, rule, self.config, self.epoch, self.vitals)
-            fresh.continue_numbers(old)
-            self.instruments[rule.instrument] = fresh
-            self._rules = [rule if kept.instrument == rule.instrument else kept for kept in self._rules]
-            changed = True
-        if changed:
-            self._voice.rules(self._rules)
+        known = {rule.instrument: rule for rule in self._rules}
+        changed = [rule for rule in rules if rule != known[rule.instrument]]
+        if not changed:
+            return
+        known |= {rule.instrument: rule for rule in changed}
+        before, self._rules = self._rules, list(known.values())
+        self._voice.rules(self._rules)
+        for rule in changed:
+            old = self.instruments[rule.instrument]
+            if old.grid is rule.grid:
+                old.rules = rule
+            else:
+                fresh = self.instruments[rule.instrument] = Instrument(
+                    old.listing, rule, self.config, self.epoch, self.vitals
+                )
+                fresh.continue_numbers(old)
+        if list(map(read_by, before)) != list(map(read_by, self._rules)):
             state = self._decoding.state()
             self._decoding = Decoding(self.venue, self._rules, self._dialect)
             self._decoding.restore(state)
+        if any(one.grid is not other.grid for one, other in zip(before, self._rules, strict=True)):
             for name in self._decoding.sessions:
                 produced.commands.append((name, Reconnect("trading rules changed")))

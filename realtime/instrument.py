@@ -150,16 +150,20 @@ class Instrument:
         self.quote = quote
         self.changed = True
 
-    def candle(self, candle: Candle, messages: list[Message]) -> None:
-        """The venue's bar; a closed one corrects ours."""
+    def candle(self, candle: Candle, messages: list[Message]) -> str:
+        """The venue's bar; a closed one corrects ours. Says why it was refused, empty if it was not."""
         if not candle.closed:
-            return
-        same = self.bars.candle(candle)
+            return ""
+        try:
+            same, bar = self.bars.candle(candle), bar_of(candle, self.grid)
+        except (ValueError, OverflowError) as error:
+            return f"{candle.timeframe} candle of {candle.open_time} refused: {error}"
         if candle.timeframe == "1m":
-            self.whales.large.volumes.put(candle.open_time, bar_of(candle, self.grid).lots)
+            self.whales.large.volumes.put(candle.open_time, bar.lots)
         self.fused.scales.forget()
         if not same:
             messages.extend(self.candles.corrected(candle.timeframe, candle.open_time, candle.ts_recv))
+        return ""
 
     def derivative(self, record: Record, source: str, messages: list[Message]) -> None:
         """Mark and index, funding, open interest, 24 h statistics, liquidations."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from structlog.testing import capture_logs
 
 from p9.sole import at_home, sole
 from p9.supervise import Child, Supervisor, unless
@@ -32,6 +33,31 @@ async def test_what_dies_is_started_again_and_what_was_for_once_is_not(tmp_path:
     assert (once.code, once.starts) == (2, 1)
     assert "Did you mean" in supervisor.tail("once") or "lists them" in supervisor.tail("once")
     assert again.pid is None
+
+
+async def test_what_cannot_be_started_is_tried_again(tmp_path: Path) -> None:
+    supervisor = Supervisor(tmp_path, {})
+    (tmp_path / "again.log").mkdir()
+    with capture_logs() as said:
+        again = supervisor.start(Child("again", DIES, first_pause=0.01))
+        assert await wait_for(lambda: len(said) > 1, 20)
+    assert {(one["event"], one["child"]) for one in said} == {("child_not_started", "again")}
+    assert "Is a directory" in said[0]["why"]
+    assert (again.starts, again.done.is_set()) == (0, False)
+    (tmp_path / "again.log").rmdir()
+    assert await wait_for(lambda: again.starts > 0, 20)
+    await supervisor.stop()
+
+
+async def test_what_is_ended_while_it_waits_to_be_restarted_stays_ended(tmp_path: Path) -> None:
+    supervisor = Supervisor(tmp_path, {})
+    child = supervisor.start(Child("recorder", DIES, first_pause=0.3))
+    assert await wait_for(lambda: child.code is not None, 20)
+    await supervisor.end("recorder")
+    await asyncio.wait_for(child.done.wait(), 5)
+    await asyncio.sleep(0.5)
+    assert (child.starts, child.pid) == (1, None)
+    await supervisor.stop()
 
 
 async def test_stopping_at_any_moment_leaves_no_process(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -19,9 +20,10 @@ from tests.kit.produced import complaints, engine, run
 from tests.kit.tapes import CUT, KEPT, certificate, tape, trades_of
 from tests.kit.tapes import market as recording
 from warehouse.clock import SECOND
+from warehouse.instruments import Rules
 from warehouse.journal import Entry, Kind
 from warehouse.metrics.base import HARMLESS
-from warehouse.records import Disconnected, VenueNotice
+from warehouse.records import Disconnected, Undecodable, VenueNotice
 
 FORBIDDEN = ("polars", "pyarrow", "duckdb", "deltalake", "prefect", "ccxt")
 
@@ -184,20 +186,40 @@ def test_silence_makes_streams_stale() -> None:
     assert [words.split(":")[0] for words in flow["incomplete"]] == ["trades stale", "depth stale"]
 
 
-def test_changed_rules_begin_the_instrument_anew_and_reconnect() -> None:
+def okx_candle() -> tuple[Engine, Entry]:
+    rule = Rules(venue="okx", instrument="BTC-USDT", symbol="BTC-USDT", market="spot", tick="0.1", lot="0.001")
+    row = f'["{CUT // 1000}","100.1","100.25","100.0","100.2","3","300","300","1"]'
+    frame = b'{"arg":{"channel":"candle1m","instId":"BTC-USDT"},"data":[' + row.encode() + b"]}"
+    return Engine("okx", "emulated", [rule], EngineConfig()), Entry(CUT, "okx.business", int(Kind.FRAME), frame)
+
+
+def binance_candle(said: bytes, wrong: bytes) -> tuple[Engine, Entry]:
     rules, entries = tape()
-    one = engine(rules)
-    one.run(1, entries[:800])
-    said = one.instruments["BTC-USDT-PERP"].outlets["trade"].seq
-    changed = [
-        msgspec.structs.replace(rule, tick="0.01") if rule.instrument == "BTC-USDT-PERP" else rule for rule in rules
-    ]
-    produced = one.run(801, [Entry(entries[800].ts_recv, "", int(Kind.RULES), msgspec.msgpack.encode(changed))])
-    assert [type(command).__name__ for _, command in produced.commands] == ["Reconnect"] * len(one.sessions)
-    assert one.instruments["BTC-USDT-PERP"].grid.tick == 0.01
-    assert one.instruments["BTC-USDT-PERP"].outlets["trade"].seq == said
-    same = one.run(802, [Entry(entries[800].ts_recv, "", int(Kind.RULES), msgspec.msgpack.encode(changed))])
-    assert same.commands == []
+    closed = next(one for one in entries if b"btcusdt@kline_1m" in one.payload and b'"x":true' in one.payload)
+    assert said in closed.payload
+    return engine(rules), Entry(CUT, closed.source, closed.kind, closed.payload.replace(said, wrong))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        okx_candle,
+        lambda: binance_candle(b'"h":"65818.0"', b'"h":"65818.03"'),
+        lambda: binance_candle(b'"v":"22.360"', b'"v":"900000000000000000"'),
+    ],
+    ids=["okx", "binance", "volume"],
+)
+def test_a_closed_candle_off_the_grid_is_undecodable_and_changes_nothing(
+    given: Callable[[], tuple[Engine, Entry]],
+) -> None:
+    one, entry = given()
+    before = {name: each.state() for name, each in one.instruments.items()}
+    produced = one.run(1, [entry])
+    (notice,) = produced.notices
+    assert isinstance(notice, Undecodable)
+    assert "1m candle of" in notice.why
+    assert (produced.messages, produced.commands) == ([], [])
+    assert {name: each.state() for name, each in one.instruments.items()} == before
 
 
 def test_connections_are_notices() -> None:

@@ -9,9 +9,14 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from realtime.connections import Connections
+from realtime.feed import Feed, Rest
 from realtime.sockets import open_socket, too_large
 from warehouse.budgets.limits import retry_after
-from warehouse.clock import HOUR, SECOND, Micros
+from warehouse.budgets.own import WORKER_ALONE, OwnBudget
+from warehouse.clock import HOUR, SECOND, ManualClock, Micros
+from warehouse.journal import Kind
+from warehouse.venues.base import CloseHeir, Reconnect
 
 NOW: Micros = 1_795_000_000 * SECOND
 """2026-11-18 11:06:40."""
@@ -58,3 +63,43 @@ async def test_a_message_that_is_too_large_ends_the_connection_in_words(transpor
     await asyncio.sleep(0)
     assert heard == [b"fits"]
     assert unhandled == []
+
+
+@pytest.mark.parametrize("transport", ["picows", "websockets"])
+async def test_a_retired_connection_is_not_heard_any_more(transport: str) -> None:
+    """What came before its closing handshake is read by then, and would be taken for its heir's."""
+    heard: list[bytes] = []
+
+    async def speak(connection: ServerConnection) -> None:
+        try:
+            for number in range(50):
+                await connection.send(b"%d" % number)
+            await connection.wait_closed()
+        except ConnectionClosed:
+            pass
+
+    def accept(name: str, kind: Kind, payload: bytes) -> None:
+        if kind == Kind.FRAME:
+            heard.append(payload)
+            feed.retire()
+
+    async with serve(speak, "127.0.0.1", 0) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        budget = OwnBudget("okx", WORKER_ALONE)
+        feed = Feed("okx.public", f"ws://127.0.0.1:{port}/", accept, budget, transport)
+        await asyncio.wait_for(feed.run(), 20)
+    assert heard == [b"0"]
+
+
+def test_an_heir_that_died_with_the_worker_before_can_be_given_up() -> None:
+    budget = OwnBudget("okx", WORKER_ALONE)
+
+    def accept(name: str, kind: Kind, payload: bytes) -> None:
+        raise AssertionError((name, kind, payload))
+
+    rest = Rest(lambda base: "", accept, ManualClock(NOW), budget)
+    connections = Connections(accept, rest, budget, "picows", lambda error: None)
+    elder = connections.feeds["okx.public"] = Feed("okx.public", "", accept, budget)
+    connections.obey("okx.public", CloseHeir("worker restarted"))
+    connections.obey("okx.public", Reconnect("as commanded behind it"))
+    assert (connections.feeds, elder.why) == ({"okx.public": elder}, "as commanded behind it")
