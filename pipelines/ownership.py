@@ -50,15 +50,11 @@ class Recorded(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, rows: Iterable[Coverage], now: Micros) -> Recorded:
-        """From the recorder's coverage rows; an interval that is still growing has no end."""
-        return cls(
-            tuple(
-                sorted(
-                    Interval(row.start, FOREVER if row.end >= now - ALIVE else row.end, row.first_seq, row.live_from)
-                    for row in rows
-                )
-            )
-        )
+        """From the recorder's coverage rows; the newest interval, while it is still growing, has no end."""
+        *ended, newest = sorted(Interval(row.start, row.end, row.first_seq, row.live_from) for row in rows)
+        if newest.end >= now - ALIVE:
+            newest = msgspec.structs.replace(newest, end=FOREVER)
+        return cls((*ended, newest))
 
     def outside(self, span: Span) -> list[Span]:
         """What of `span` is not recorded."""

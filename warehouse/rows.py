@@ -14,10 +14,11 @@ class Coverage(msgspec.Struct, frozen=True, kw_only=True):
     """One half-open interval `[start, end)` in which a dataset is known to be complete.
 
     `dataset` is a table's name; `timeframe` is empty except for candles. `origin` `stream` is the recorder's own
-    interval of one journal (`source` is the journal's id): it begins with the first journaled trade, whose id is
-    `first_id` and `first_seq` (None where ids are not contiguous), and only the recorder writes trades from there on.
-    `live_from` is its first trade that came by the stream (None: none yet); what is older came in a page.
-    Other origins are flows' answers. Written again as the interval grows: the newest row of a key counts.
+    interval of one recording (`source`: the journal's id and the worker's epoch, which grows at a cold start). It
+    begins with the first journaled trade, whose id is `first_id` and `first_seq` (None where ids are not contiguous),
+    and only the recorder writes trades from there on. `live_from` is its first trade that came by the stream (None:
+    none yet); what is older came in a page. Other origins are flows' answers. Written again as the interval grows: the
+    newest row of a key counts.
     """
 
     dataset: str

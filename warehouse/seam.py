@@ -19,7 +19,10 @@ SeamState = Literal["proven", "supported", "unprovable", "broken"]
 
 
 class Print(NamedTuple):
-    """One trade as the join sees it: identity, and what must be equal on both sides. `live`: it came by the stream."""
+    """One trade as the join sees it: identity, and what must be equal on both sides.
+
+    `live`: it came by the stream. `landed`: it stands in `trades` though no journal brought it.
+    """
 
     trade_id: str
     trade_seq: int | None
@@ -28,6 +31,7 @@ class Print(NamedTuple):
     side: str
     ts_event: Micros
     live: bool = True
+    landed: bool = False
 
     @classmethod
     def of(cls, trade: Trade) -> Print:
@@ -76,6 +80,9 @@ def join(
 
     `gaps` are the newest states of the instrument's trade gaps. `contiguous` says that `trade_seq` counts without
     holes. `created` is stamped on the certificate.
+
+    Outside the overlap, and in a hole of the tape that the ledger calls repaired, what a flow or a repair landed is as
+    good as the tape.
     """
 
     def verdict(state: SeamState, **found: object) -> Certificate:
@@ -109,7 +116,8 @@ def join(
     cut = _cut(past, live, common)
     if cut is None and not differing:
         return verdict("unprovable", reason="the overlap holds no whole second to switch at yet", **facts)
-    first, last, missing = (_by_sequence if contiguous else _by_execution)(past, live, common, cut or overlap_from)
+    kept = live | _landed(past, live, common, [gap for gap in gaps if gap.state == "repaired"])
+    first, last, missing = (_by_sequence if contiguous else _by_execution)(past, kept, common, cut or overlap_from)
     facts |= {"first_id": first, "last_id": last, "missing": len(missing)}
     if differing:
         return verdict("broken", reason=f"{len(differing)} common trades differ, first {differing[0]}", **facts)
@@ -135,6 +143,27 @@ def _up_to(live: dict[str, Print], hole: SequenceGap) -> dict[str, Print]:
         if row.ts_event <= hole.from_ts
         and (row.trade_seq is None or hole.from_id is None or row.trade_seq < hole.from_id)
     }
+
+
+def _landed(
+    past: dict[str, Print], live: dict[str, Print], common: list[Print], repaired: list[SequenceGap]
+) -> dict[str, Print]:
+    """What was landed where the tape has nothing and need not have; none newer than the tape."""
+    newest = max(live.values(), key=_order)
+    return {
+        trade_id: row
+        for trade_id, row in past.items()
+        if row.landed
+        and trade_id not in live
+        and _before(row, newest)
+        and (_before(row, common[0]) or _before(common[-1], row) or any(_covers(gap, row) for gap in repaired))
+    }
+
+
+def _covers(gap: SequenceGap, row: Print) -> bool:
+    if gap.from_id is not None and gap.to_id is not None and row.trade_seq is not None:
+        return gap.from_id <= row.trade_seq <= gap.to_id
+    return gap.from_ts <= row.ts_event <= gap.to_ts
 
 
 def _order(row: Print) -> tuple[int, Micros, str]:

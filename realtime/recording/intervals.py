@@ -8,6 +8,7 @@ import msgspec
 import polars as pl
 
 from realtime.recording.reader import REMEMBERED, TABLES, Begun, JournalReader, Known
+from realtime.recording.seams import age
 from warehouse.clock import Clock, Micros
 from warehouse.journal import Header
 from warehouse.store import Lake
@@ -15,7 +16,7 @@ from warehouse.tables import Coverage
 
 
 class Intervals:
-    """The coverage rows of origin `stream`, one interval per journal and instrument."""
+    """The coverage rows of origin `stream`, one interval per recording (`JournalReader.source`) and instrument."""
 
     def __init__(self, lake: Lake, clock: Clock) -> None:
         self._lake = lake
@@ -25,20 +26,19 @@ class Intervals:
     def known(self, header: Header) -> Known:
         """Positions, interval starts and latest ids of a journal, from the lake."""
         positions = {table: self._lake.position(table, f"{header.journal_id}/{table}") or 0 for table in TABLES}
-        begun: dict[str, Begun] = {}
-        for row in self._lake.rows("coverage", venue=header.venue, match={"dataset": "trades", "origin": "stream"}):
-            if isinstance(row, Coverage) and row.source == header.journal_id:
-                self._held[row.venue, row.instrument, row.start] = row
-                if row.instrument not in begun or row.start <= begun[row.instrument].start:
-                    begun[row.instrument] = Begun(
-                        row.venue, row.instrument, row.start, row.first_id or "", row.first_seq, row.live_from
-                    )
+        begun: dict[tuple[str, str], Begun] = {}
+        rows = self._lake.rows("coverage", venue=header.venue, match={"dataset": "trades", "origin": "stream"})
+        for row in sorted((row for row in rows if isinstance(row, Coverage)), key=age):
+            if row.source.partition("/")[0] == header.journal_id:
+                self._hold(row)
+                told = Begun(row.venue, row.instrument, row.start, row.first_id or "", row.first_seq, row.live_from)
+                kept = begun.pop((row.source, row.instrument), told)
+                begun[row.source, row.instrument] = kept if kept.start < row.start else told
         return Known(positions, begun, self._latest_ids(header.venue))
 
     def begin(self, reader: JournalReader, begun: list[Begun]) -> None:
         """Declare intervals whose first trade was just read."""
         now = self._clock.now()
-        source = reader.header.journal_id if reader.header else ""
         rows = [
             Coverage(
                 dataset="trades",
@@ -47,7 +47,7 @@ class Intervals:
                 start=one.start,
                 end=max(one.start, reader.ts_recv),
                 origin="stream",
-                source=source,
+                source=reader.source,
                 first_id=one.first_id,
                 first_seq=one.first_seq,
                 live_from=one.live_from,
@@ -57,11 +57,11 @@ class Intervals:
         ]
         self._lake.append("coverage", rows)
         for row in rows:
-            self._held[row.venue, row.instrument, row.start] = row
+            self._hold(row)
 
     def extend(self, readers: Iterable[JournalReader]) -> None:
-        """Say up to where the intervals of the journals now read have grown."""
-        reached = {reader.header.journal_id: reader.ts_recv for reader in readers if reader.header is not None}
+        """Say up to where the intervals of the recordings now read have grown."""
+        reached = {source: at for reader in readers for source, at in reader.reached.items()}
         now = self._clock.now()
         rows = []
         for key, kept in self._held.items():
@@ -70,6 +70,9 @@ class Intervals:
                 self._held[key] = rows[-1]
         if rows:
             self._lake.append("coverage", rows)
+
+    def _hold(self, row: Coverage) -> None:
+        self._held[row.source, row.instrument, row.start] = row
 
     def _latest_ids(self, venue: str) -> dict[str, list[str]]:
         """The last recorded trade ids of each instrument, oldest first, from whatever journal: the memory of the

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from realtime.decoding import Decoding
+from realtime.decoding import Decoding, read_by, rules_told
 from realtime.recording import keeping
 from realtime.recording.keeping import Keeper
 from realtime.recording.segments import opening_of
@@ -77,12 +77,12 @@ class Found(msgspec.Struct):
 
 
 class Known(msgspec.Struct):
-    """What the lake already has of one journal: positions by table; by instrument where its interval begins, and the
-    latest ids.
+    """What the lake already has of one journal: positions by table; where intervals begin, by recording and instrument,
+    the newest last; by instrument the latest ids.
     """
 
     positions: dict[str, int]
-    begun: dict[str, Begun]
+    begun: dict[tuple[str, str], Begun]
     ids: dict[str, list[str]]
 
 
@@ -90,7 +90,11 @@ Ask = Callable[[Header], Known]
 
 
 class JournalReader:
-    """Follows one venue's journal folder. `ask` is called when a journal is met for the first time."""
+    """Follows one venue's journal folder. `ask` is called when a journal is met for the first time.
+
+    `source` names the recording now read: the journal and the epoch of its sessions. A worker that started cold knows
+    nothing of the time between, so what it records is another recording. `reached` is up to when each has been read.
+    """
 
     def __init__(
         self,
@@ -103,6 +107,8 @@ class JournalReader:
         self.header: Header | None = None
         self.positions: dict[str, int] = {}
         self.ts_recv: Micros = 0
+        self.source = ""
+        self.reached: dict[str, Micros] = {}
         self._realm = realm
         self._ask = ask
         self._decode = decode
@@ -111,7 +117,7 @@ class JournalReader:
         self._decoding: Decoding | None = None
         self._keeper: Keeper | None = None
         self._given: list[tuple[str, msgspec.Struct]] = []
-        self._begun: dict[str, Begun] = {}
+        self._begun: dict[tuple[str, str], Begun] = {}
         self._seen: dict[str, dict[str, None]] = {}
         self._second = 0
         self._newest: dict[str, int] = {}
@@ -139,6 +145,8 @@ class JournalReader:
             self._unsynced[self._tail.path] = None
         for seq, entry in entries:
             self._take(seq, entry, found)
+        if entries:
+            self.reached[self.source] = self.ts_recv
         found.entries = len(entries)
         return found
 
@@ -187,13 +195,14 @@ class JournalReader:
         header, before = segment.header, self._segment.header if self._segment else None
         if self.header is None or header.journal_id != self.header.journal_id:
             self._learn(header)
-        if before is None or self._decoding is None or not _continues(before, header):
+        source = _recording(segment)
+        if before is None or self._decoding is None or source != self.source or not _continues(before, header):
             checkpoint = msgspec.json.decode(segment.checkpoint)
             self._decoding = self._decode(header)
             self._decoding.restore(checkpoint.get("sessions", {}))
             self._keeper = self._keep(self._decoding)
             self._keeper.restore(checkpoint.get("instruments", {}))
-        self.header, self._segment = header, segment
+        self.header, self._segment, self.source = header, segment, source
 
     def _take(self, seq: int, entry: Entry, found: Found) -> None:
         decoding, keeper = self._decoding, self._keeper
@@ -249,7 +258,7 @@ class JournalReader:
         found.trades.append(TradeRow(trade, seq, late))
 
     def _begin(self, trade: Trade, found: Found) -> None:
-        known = self._begun.get(trade.instrument)
+        known = self._begun.get((self.source, trade.instrument))
         live = trade.ts_event if trade.origin == "stream" else None
         if known is None or trade.ts_event < known.start:
             live = known.live_from if known is not None and known.live_from is not None else live
@@ -258,28 +267,35 @@ class JournalReader:
             begun = msgspec.structs.replace(known, live_from=live)
         else:
             return
-        self._begun[trade.instrument] = begun
+        self._begun[self.source, trade.instrument] = begun
         found.begun.append(begun)
 
     def _new_rules(self, decoding: Decoding, entry: Entry) -> None:
-        """As the engine does it: a changed grid makes new sessions with the old ones' memory."""
+        """As the engine does it: rules that sessions read otherwise make new ones with the old ones' memory."""
         assert self.header is not None
         rules: dict[str, Rules] = dict(decoding.rules)
-        changed = False
-        for rule in msgspec.msgpack.decode(entry.payload, type=list[Rules]):
-            old = rules.get(rule.instrument)
-            if old is not None and old.grid is not rule.grid:
-                rules[rule.instrument] = rule
-                changed = True
+        try:
+            told = rules_told(entry.payload, rules)
+        except ValueError:
+            return
+        changed = [rule for rule in told if read_by(rule) != read_by(rules[rule.instrument])]
         if changed:
+            rules |= {rule.instrument: rule for rule in changed}
             kept = decoding.state()
             self._decoding = self._decode(msgspec.structs.replace(self.header, rules=list(rules.values())))
             self._decoding.restore(kept)
             self._keeper = self._keep(self._decoding)
 
 
+def _recording(segment: Segment) -> str:
+    """Journal and epoch; only the journal where a checkpoint has none, as that of a converted recording."""
+    epoch = msgspec.json.decode(segment.checkpoint, type=dict[str, msgspec.Raw]).get("epoch")
+    name = segment.header.journal_id
+    return name if epoch is None else f"{name}/{bytes(epoch).decode()}"
+
+
 def _continues(before: Header, header: Header) -> bool:
-    """Whether the worker went on with the same sessions: same run, or a warm restart."""
+    """Whether the sessions at hand read on: those of one run, or of a warm restart with the same rules and streams."""
     if before.journal_id != header.journal_id or header.jumps:
         return False
     now, then = ((one.rules, one.streams, one.dialect_at) for one in (header, before))

@@ -139,6 +139,13 @@ def test_a_recording_that_still_grows_owns_all_that_follows() -> None:
     assert growing.settled() == [(T0 + PROOF, FOREVER)]
 
 
+def test_a_recording_that_another_one_follows_grows_no_more() -> None:
+    two = Recorded.of([recorded(NOW - 30 * SECOND, NOW - SECOND, 9), recorded(T0, NOW - MINUTE, 1)], NOW)
+    assert two.outside((T0, NOW)) == [(NOW - MINUTE, NOW - 30 * SECOND)]
+    assert two.growing(NOW)
+    assert not two.growing(NOW - 40 * SECOND)
+
+
 def test_a_digest_is_of_values_not_of_receipt() -> None:
     one = [candle(T0), candle(T0 + MINUTE)]
     later = [msgspec.structs.replace(row, ts_recv=NOW) for row in one]

@@ -108,6 +108,38 @@ def test_a_hole_behind_the_overlap_that_the_ledger_knows_ends_what_is_covered(st
     assert found.state == "supported"
 
 
+@pytest.mark.parametrize("kind", ["ids", "executions"])
+def test_what_was_landed_outside_of_the_overlap_is_as_good_as_the_tape(kind: str) -> None:
+    made = prints if kind == "ids" else executions
+    outage = made(range(420, 450))
+    tape = made([*range(100, 420), *range(450, 500)])
+
+    def state(more: list[Print], gaps: Sequence[SequenceGap] = ()) -> str:
+        return joined(made(range(300)) + more, tape, gaps, contiguous=kind == "ids").state
+
+    good = "proven" if kind == "ids" else "supported"
+    assert state([row._replace(landed=True) for row in outage]) == good
+    assert state(outage) == "broken", "what only stands by to prove the seam is not in the record"
+    if kind == "ids":
+        assert state([row._replace(landed=True) for row in outage[:-1]]) == "broken", "one is still missing"
+        assert state([row._replace(landed=True) for row in outage], [gap("open", 420)]) == good
+
+
+@pytest.mark.parametrize("kind", ["ids", "executions"])
+def test_a_hole_inside_the_overlap_is_closed_when_its_trade_is_there_and_the_ledger_says_so(kind: str) -> None:
+    made = prints if kind == "ids" else executions
+    tape = made([number for number in range(100, 500) if number != 280])
+    history = [row._replace(landed=row.ts_event == trade(280).ts_event) for row in made(range(300))]
+
+    def state(*gaps: SequenceGap, past: list[Print] = history) -> str:
+        return joined(past, tape, gaps, contiguous=kind == "ids").state
+
+    assert state(gap("repaired", 280)) == ("proven" if kind == "ids" else "supported")
+    assert state() == state(gap("repaired", 260)) == "broken", "a hole that nobody knows of"
+    assert state(gap("unrecoverable", 280)) == "broken"
+    assert state(gap("repaired", 280), past=made(range(300))) == "broken", "the ledger alone brings no trade"
+
+
 def test_without_overlap_nothing_is_claimed() -> None:
     assert joined([], prints(range(5))).state == "unprovable"
     assert joined(prints(range(5)), []).state == "unprovable"
