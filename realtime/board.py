@@ -14,6 +14,7 @@ import redis.asyncio as redis
 import structlog
 from aiohttp import web
 
+from realtime.bus import UNUSABLE, Trouble
 from warehouse import keys
 from warehouse.clock import SECOND, Clock, Micros
 
@@ -69,6 +70,7 @@ class Board:
         self._realm = realm
         self._expected = expected
         self._clock = clock
+        self._trouble = Trouble()
         self._seq = 0
         self._epoch = clock.now()
         self.reports: dict[str, dict[str, object]] = {}
@@ -89,7 +91,9 @@ class Board:
             while True:
                 try:
                     await self._round(f"http://{host}:{bound}")
-                except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+                    self._trouble.over()
+                except UNUSABLE as error:
+                    self._trouble.met(error)
                     self.verdict = Verdict(False, [f"bus: {error}"])
                 await asyncio.sleep(1.0 - self._clock.now() % SECOND / SECOND)
         finally:
@@ -127,7 +131,9 @@ class Board:
             pipe.set(f"last:{CHANNEL}", body)
             pipe.publish(CHANNEL, body)
             pipe.set(keys.health("board"), msgspec.json.encode({"process": "board", "now": now, "url": url}), ex=5)
-            await pipe.execute()
+            for answer in await pipe.execute(raise_on_error=False):
+                if isinstance(answer, redis.ResponseError):
+                    raise answer
 
     async def _healthz(self, _: web.Request) -> web.Response:
         return web.json_response({"alive": True})

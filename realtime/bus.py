@@ -11,12 +11,31 @@ import subprocess
 from pathlib import Path
 
 import redis
+import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from warehouse import keys
 from warehouse.clock import monotonic
 from warehouse.errors import ConfigError
+
+log = structlog.get_logger()
+
+REFUSED = (redis.ResponseError, redis.AuthenticationError)
+"""What a server raises that answers and does not do what it is asked."""
+
+UNUSABLE = (*REFUSED, redis.ConnectionError, redis.TimeoutError, OSError)
+"""That, or nobody answers."""
+
+ADVICE = {
+    "maxmemory": "it is full: raise its maxmemory, or remove what is not ours",
+    "read only": "it is a replica: name the primary in bus.url",
+    "misconf": "it cannot save to its disk: make room there, its log says more",
+    "permission": "give this user the rights to all keys and channels (ACL SETUSER)",
+    "password": "check user and password in bus.url",
+    "authenticat": "check user and password in bus.url",
+}
+"""What to do, by a word of the server's refusal."""
 
 
 def client(url: str) -> redis.Redis:
@@ -34,6 +53,8 @@ def alive(url: str) -> bool:
     """Whether a server answers at `url`."""
     try:
         return bool(client(url).ping())
+    except redis.ResponseError:
+        return True  # one that cannot save to its disk refuses even this
     except (redis.ConnectionError, redis.TimeoutError):
         return False
 
@@ -43,6 +64,31 @@ def absent(url: str, error: BaseException) -> str:
     why = error.__cause__ or error.__context__ or error
     words = why.strerror if isinstance(why, OSError) and why.strerror else str(error)
     return f"no bus at {url} ({words.rstrip('.')})"
+
+
+def refused(url: str, error: BaseException) -> str:
+    """Who answers at `url` refuses, in words with something to do."""
+    words = str(error)
+    advice = next((what for word, what in ADVICE.items() if word in words.lower()), "look at its log, and at bus.url")
+    return f"the bus at {url} answers and refuses: {words.rstrip('.')}; {advice}"
+
+
+class Trouble:
+    """Warns that the bus is away, or refuses, once each time and not for as long as it lasts."""
+
+    def __init__(self) -> None:
+        self._told = ""
+
+    def met(self, error: BaseException) -> None:
+        """One of `UNUSABLE` was raised."""
+        what = "bus_refuses" if isinstance(error, REFUSED) else "bus_unreachable"
+        if what != self._told:
+            log.warning(what, why=str(error))
+        self._told = what
+
+    def over(self) -> None:
+        """It does again what it is asked."""
+        self._told = ""
 
 
 def server_binary() -> str:
@@ -103,11 +149,16 @@ def end_embedded(socket: Path) -> None:
 
 
 def claim(url: str, realm: str) -> None:
-    """Mark the bus with `realm`, or check that it is. Raises ConfigError on the other realm or an absent server."""
+    """Mark the bus with `realm`, or check that it is.
+
+    Raises ConfigError on the other realm, and on a server that is absent or refuses.
+    """
     try:
         bus = client(url)
         bus.set(keys.REALM, realm, nx=True)
         found = bus.get(keys.REALM)
+    except REFUSED as error:
+        raise ConfigError(refused(url, error)) from None
     except (redis.ConnectionError, redis.TimeoutError) as error:
         raise ConfigError(
             f"{absent(url, error)}; start that server, or leave bus.url empty and 'p9 up' starts one"

@@ -10,14 +10,12 @@ from collections.abc import Callable
 
 import msgspec
 import redis.asyncio as redis
-import structlog
 
+from realtime.bus import REFUSED, UNUSABLE, Trouble, refused
 from realtime.feed import Accept, Backoff
 from warehouse import keys
-from warehouse.errors import PublishError
+from warehouse.errors import ConfigError, PublishError
 from warehouse.journal import Kind
-
-log = structlog.get_logger()
 
 HEALTH_TTL_S = 5
 
@@ -27,23 +25,27 @@ class Mailbox:
 
     def __init__(self, url: str, venue: str, instruments: list[str], accept: Accept) -> None:
         self._bus = redis.Redis.from_url(url, socket_timeout=5)
+        self._url = url
         self._venue = venue
         self._instruments = instruments
         self._accept = accept
         self._seen: dict[str, bytes] = {}
+        self._trouble = Trouble()
 
     async def epoch(self, least: int, fresh: bool) -> int:
         """The epoch to begin with, at least `least`, remembered on the bus: greater than any before when `fresh`.
 
         So a worker whose journal was lost does not give numbers that consumers and streams have seen already. Raises
-        PublishError when the bus does not answer.
+        PublishError when the bus does not answer, ConfigError when it refuses.
         """
         key = keys.epoch(self._venue)
         try:
             known = int(await self._bus.get(key) or 0)
             chosen = max(least, known + 1) if fresh else least
             await self._bus.set(key, max(known, chosen))
-        except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+        except REFUSED as error:
+            raise ConfigError(refused(self._url, error)) from None
+        except UNUSABLE as error:
             raise PublishError(f"no bus to ask for the epoch: {error}") from None
         return chosen
 
@@ -59,11 +61,13 @@ class Mailbox:
                     await self._contexts(self._instruments)
                     while True:
                         await self._certificates()
-                        await self._report(report())
+                        left = await self._report(report())
                         await self._announced(news)
                         backoff.reset()
-            except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
-                log.warning("bus_unreachable", why=str(error))
+                        if left:
+                            self._trouble.over()
+            except UNUSABLE as error:
+                self._trouble.met(error)
                 await asyncio.sleep(backoff.next())
 
     async def _announced(self, news: redis.client.PubSub) -> None:
@@ -95,6 +99,12 @@ class Mailbox:
             self._seen[slot] = payload
             self._accept(source, kind, payload)
 
-    async def _report(self, report: dict[str, object]) -> None:
+    async def _report(self, report: dict[str, object]) -> bool:
+        """False when the bus refuses it: one that is full or a replica can be read all the same."""
         name = keys.health(str(report["process"]))
-        await self._bus.set(name, msgspec.json.encode(report), ex=HEALTH_TTL_S)
+        try:
+            await self._bus.set(name, msgspec.json.encode(report), ex=HEALTH_TTL_S)
+        except redis.ResponseError as error:
+            self._trouble.met(error)
+            return False
+        return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Callable, Mapping
+from math import inf
 from pathlib import Path
 from threading import Event
 from typing import TextIO
@@ -22,7 +23,7 @@ from realtime.recording.intervals import Intervals
 from realtime.recording.landing import Landing
 from realtime.recording.reader import TABLES, Begun, GapRow, JournalReader, KeptRow, Known, TradeRow
 from realtime.recording.seams import Seams
-from realtime.recording.segments import tidy
+from realtime.recording.segments import SEALING_S, tidy
 from realtime.recording.voice import Voice
 from warehouse.clock import HOUR, MINUTE, SECOND, Clock, Micros, monotonic
 from warehouse.errors import ConfigError
@@ -36,6 +37,9 @@ LIVE = ("trades", "gaps", "coverage", "seams", "overlaps", *keeping.TABLES)
 
 READ = 20_000
 """Entries read at once from one journal, so that a long backlog stays bounded in memory."""
+
+SEAL_AGAIN_S = 15.0
+"""While segments wait to be sealed, some are in each such time: commits come in between."""
 
 DRAIN_S = 2.5
 """A recorder told to stop reads on for so long; the rest waits for its next start."""
@@ -86,7 +90,7 @@ class Recorder:
         self._gaps: list[GapRow] = []
         self._kept: dict[str, list[KeptRow]] = {}
         self._positions: dict[str, dict[str, int]] = {table: {} for table in TABLES}
-        self._due: dict[str, float] = {}
+        self._due: dict[str, float] = {"seal": inf}
 
     def run(self) -> None:
         """Record until `stop` is set. Raises ConfigError when another recorder has this lake."""
@@ -138,6 +142,8 @@ class Recorder:
             self.intervals.extend(self.readers.values())
         if self._is_due("upkeep", self.options.upkeep_us / SECOND, first=False):
             self.keep_house()
+        elif not self.stop.is_set() and self._is_due("seal", SEAL_AGAIN_S):
+            self._tidy()
         return busy
 
     def finish(self) -> None:
@@ -211,14 +217,22 @@ class Recorder:
         self._mark()
         for name in LIVE:
             self.lake.upkeep(name)
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Seal and drop old segments, a while for each venue; soon again when that was not enough."""
+        more = False
         for reader in self.readers.values():
-            tidy(
+            tidied = tidy(
                 reader.folder,
                 min(reader.positions.values(), default=0),
                 self.clock.now(),
                 self.options.retention_us,
                 self.options.retention_bytes,
+                SEALING_S / len(self.readers),
             )
+            more = more or tidied.more
+        self._due["seal"] = monotonic() + SEAL_AGAIN_S if more else inf
 
     def _mark(self) -> None:
         """Commit what has been read as each table's position, though it brought no row."""

@@ -24,13 +24,15 @@ def status(as_json: bool) -> None:
 
     from configs.load import load
     from realtime.board import CHANNEL
-    from realtime.bus import absent, client
+    from realtime.bus import REFUSED, absent, client, refused
     from warehouse import keys
     from warehouse.errors import ConfigError
 
     url = load().bus_url
     try:
         body, board = client(url).mget([f"last:{CHANNEL}", keys.health("board")])
+    except REFUSED as error:
+        raise ConfigError(refused(url, error)) from None
     except (redis.ConnectionError, redis.TimeoutError) as error:
         raise ConfigError(f"{absent(url, error)}: nothing runs here; 'p9 up' starts it") from None
     if not isinstance(body, bytes):

@@ -33,7 +33,7 @@ def watch(pattern: str, as_json: bool, count: int | None, url: str | None) -> No
 
     from configs.load import load
     from p9.following import latest
-    from realtime.bus import absent, client
+    from realtime.bus import REFUSED, absent, client, refused
     from warehouse.errors import ConfigError
 
     address = url or load().bus_url
@@ -47,6 +47,8 @@ def watch(pattern: str, as_json: bool, count: int | None, url: str | None) -> No
                     return
         else:
             show(messages, count)
+    except REFUSED as error:
+        raise ConfigError(refused(address, error)) from None
     except (redis.ConnectionError, redis.TimeoutError) as error:
         hint = "start one with 'p9 up' or 'p9 demo', or name it with --bus"
         raise ConfigError(f"{absent(address, error)}; {hint}") from None

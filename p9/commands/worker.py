@@ -10,9 +10,7 @@ from p9 import options
 @click.command()
 @click.option("--venue", required=True, type=click.Choice(["binance", "bybit", "okx"]))
 @options.config
-@click.option(
-    "--instrument", "instruments", multiple=True, help="Only this instrument; may be repeated."
-)
+@click.option("--instrument", "instruments", multiple=True, help="Only this instrument; may be repeated.")
 def worker(venue: str, instruments: tuple[str, ...]) -> None:
     """Follow one venue live: sockets to journal to engine to bus.
 

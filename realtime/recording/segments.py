@@ -11,20 +11,27 @@ import structlog
 import zstandard
 
 from realtime.tape import SEALED, SUFFIX, segments
-from warehouse.clock import Micros
+from warehouse.clock import Micros, monotonic
 from warehouse.journal import HEAD, Segment, read_opening
 
 log = structlog.get_logger()
 
 LEVEL = 3
 
+SEALING_S = 2.0
+"""Who seals begins no further segment after so many seconds, and comes again: others wait meanwhile."""
+
 
 class Tidied(msgspec.Struct, frozen=True):
-    """What one tidying did: segments sealed, segments dropped, and the bytes that remain."""
+    """What one tidying did: segments sealed, segments dropped, and the bytes that remain.
+
+    `more` says that time ended before the sealing did.
+    """
 
     sealed: int
     dropped: int
     size: int
+    more: bool
 
 
 def opening_of(path: Path) -> Segment:
@@ -56,24 +63,31 @@ def seal(path: Path) -> Path:
     return target
 
 
-def tidy(folder: Path, done: int, now: Micros, retention_us: Micros, retention_bytes: int) -> Tidied:
-    """Seal one segment that the lake has up to `done`, and drop sealed ones that are too old or too many.
+def tidy(
+    folder: Path, done: int, now: Micros, retention_us: Micros, retention_bytes: int, seconds: float = SEALING_S
+) -> Tidied:
+    """Seal the segments that the lake has up to `done`, and drop sealed ones that are too old or too many.
 
-    The segment being written and the one before it are left alone: a restarting recorder begins there. A segment is as
-    old as its successor's beginning. Where the disk has no room to seal one, old ones are dropped all the same.
+    The segment being written and the one before it are left alone: a restarting recorder begins there. At least one is
+    sealed, and no further one begun after `seconds`. A segment is as old as its successor's beginning. Where the disk
+    has no room to seal one, old ones are dropped all the same.
     """
+    begun = monotonic()
     files = segments(folder)
     settled = [path for path, after in pairwise(files[:-1]) if int(after.stem) - 1 <= done]
-    sealed = 0
+    sealed, more = 0, False
     for path in settled:
-        if path.suffix == SUFFIX:
-            try:
-                seal(path)
-                sealed = 1
-            except OSError as error:
-                log.warning("not_sealed", segment=str(path), why=error.strerror)
+        if path.suffix == SEALED:
+            path.with_suffix(SUFFIX).unlink(missing_ok=True)  # killed between the rename and the removal
+            continue
+        if more := sealed > 0 and monotonic() - begun >= seconds:
             break
-        path.with_suffix(SUFFIX).unlink(missing_ok=True)  # killed between the rename and the removal
+        try:
+            seal(path)
+        except OSError as error:
+            log.warning("not_sealed", segment=str(path), why=error.strerror)
+            break
+        sealed += 1
     sizes = {path: path.stat().st_size for path in segments(folder)}
     total = sum(sizes.values())
     dropped = 0
@@ -87,4 +101,4 @@ def tidy(folder: Path, done: int, now: Micros, retention_us: Micros, retention_b
         path.unlink()
         total -= sizes[path]
         dropped += 1
-    return Tidied(sealed, dropped, total)
+    return Tidied(sealed, dropped, total, more)

@@ -1,6 +1,6 @@
 """What the recorder says on the bus: certificates for the workers, its health for the board.
 
-Recording never waits for either: without a bus, what is to be said is said later.
+Recording never waits for either: without a bus, or with one that refuses, what is to be said is said later.
 """
 
 from __future__ import annotations
@@ -9,14 +9,12 @@ from collections.abc import Sequence
 
 import msgspec
 import redis
-import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from realtime.bus import UNUSABLE, Trouble
 from warehouse import keys
 from warehouse.seam import Certificate
-
-log = structlog.get_logger()
 
 HEALTH_TTL_S = 5
 
@@ -27,7 +25,7 @@ class Voice:
     def __init__(self, url: str | None) -> None:
         quick = Retry(NoBackoff(), 0)
         self._bus = redis.Redis.from_url(url, socket_timeout=2, retry=quick) if url else None
-        self._down = False
+        self._trouble = Trouble()
         self._said: dict[str, bytes] = {}
 
     def certificates(self, certificates: Sequence[Certificate], *, again: bool = False) -> None:
@@ -46,10 +44,8 @@ class Voice:
             return False
         try:
             self._bus.set(key, payload, ex=ttl_s)
-        except (redis.ConnectionError, redis.TimeoutError) as error:
-            if not self._down:
-                log.warning("bus_unreachable", error=str(error))
-            self._down = True
+        except UNUSABLE as error:
+            self._trouble.met(error)
             return False
-        self._down = False
+        self._trouble.over()
         return True

@@ -10,8 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from itertools import islice
 from typing import cast
 
+import hiredis
+
+from realtime.bus import refused
 from realtime.message import Message, finish
 from realtime.sinks.base import Account, Receipt, Stamp, receipt
 from realtime.sinks.connection import Connection, Flight, Reply, connect, greet
@@ -71,9 +75,10 @@ class RedisSink:
 
     `realm` must be the bus's own (`p9:realm`), or `start` raises ConfigError; `source` is what messages say of
     themselves. `streams` is how many channels the bus will keep as streams, of all workers: together they may use half
-    of the server's memory. `window` messages may be unanswered before `congested`; `held` lossless messages may wait
-    while the bus is away, then the oldest are lost and counted. `error` is the last thing the server refused, None
-    while all is well.
+    of the server's memory. `window` messages may be unanswered before `congested`; `held` messages may wait while the
+    bus is away, then the oldest lossless ones are lost and counted. `ts_pub_is_recv` is for a replay, which waits for a
+    bus that is away: a live worker reads on, since the journal is the record. `error` is the last thing the server
+    refused, None while all is well.
     """
 
     def __init__(
@@ -120,11 +125,16 @@ class RedisSink:
     # -- what a worker calls ------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Connect and check the realm. Raises PublishError when nobody answers, ConfigError for the other realm."""
+        """Connect and check the realm.
+
+        Raises PublishError when nobody answers, ConfigError for the other realm and for a server that refuses.
+        """
         try:
             await self._connect()
-        except ConfigError:
+        except ConfigError as error:
             await self.close()
+            if (words := _refusal(error)) is not None:
+                raise ConfigError(refused(self._url, words)) from None
             raise
         except (OSError, TimeoutError) as error:
             await self.close()
@@ -168,10 +178,13 @@ class RedisSink:
 
     @property
     def congested(self) -> bool:
-        """More than `window` messages are unanswered or waiting: stop reading until this is False."""
+        """More than `window` messages are unanswered or waiting: stop reading until this is False.
+
+        Without a connection only a replay waits: what is not read from a venue is lost, and not to the bus alone.
+        """
         line = self._line
         if line is None:
-            return len(self._unsent) > self._window
+            return self._as_received and len(self._unsent) > self._window
         return line.paused or len(line.flights) + len(self._unsent) > self._window
 
     @property
@@ -212,9 +225,13 @@ class RedisSink:
             unsent[(message.channel, message.epoch, message.seq)] = delivery
 
     def _shed(self) -> None:
-        """Lose the oldest waiting messages beyond the bound, and say so in the account."""
-        excess = len(self._unsent) - self._held
-        for key in [key for key, delivery in self._unsent.items() if delivery.message.delivery != "state"][:excess]:
+        """Lose the oldest waiting messages beyond the bound, and say so in the account.
+
+        Some more than that at once: each walk passes over the places of what went before.
+        """
+        excess = len(self._unsent) - self._held + self._held // 64
+        oldest = (key for key, delivery in self._unsent.items() if delivery.message.delivery != "state")
+        for key in list(islice(oldest, excess)):
             self._accounts[self._unsent.pop(key).message.channel].lost += 1
 
     def _packer(self, channel: str) -> Packer:
@@ -224,11 +241,15 @@ class RedisSink:
         return packer
 
     def _flush(self) -> None:
-        """Write everything that waits with one call, unless the other side is behind."""
+        """Write what waits with one call, `window` messages at most, unless the other side is behind."""
         line = self._line
         if not self._unsent or line is None or line.paused or len(line.flights) >= self._window:
             return
         unsent, self._unsent = self._unsent, {}
+        if len(unsent) > self._window:  # it was away for long: the rest goes out as answers come
+            waiting = iter(unsent.items())
+            unsent = dict(islice(waiting, self._window))
+            self._unsent = dict(waiting)
         now = self._clock.now()
         out: list[bytes] = []
         packers, stamp = self._packers, self._stamp
@@ -323,12 +344,21 @@ class RedisSink:
             try:
                 await self._connect()
             except ConfigError as error:
-                self._fatal = error
-                return
+                words = _refusal(error)
+                if words is None:
+                    self._fatal = error
+                    return
+                self.error = refused(self._url, words)  # a replica after a failover, for instance
             except (OSError, TimeoutError) as error:
                 self.error = f"no bus at {self._url}: {error}"
         self.reconnects += 1
         self.error = None
+
+
+def _refusal(error: ConfigError) -> hiredis.ReplyError | None:
+    """What the server said, when it was the server that refused at the door; None for the other realm's."""
+    words = error.__context__
+    return words if isinstance(words, hiredis.ReplyError) else None
 
 
 def _holds(reply: Reply, message: Message) -> bool:

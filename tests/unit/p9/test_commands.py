@@ -183,6 +183,14 @@ def test_status_is_not_ready_when_a_stream_or_the_board_is_not(tmp_path: Path, b
     assert _do("status", "--config", file, "--json").exit_code == 1
 
 
+@pytest.mark.parametrize("command", ["status", "watch"])
+def test_a_bus_that_wants_a_password_is_told_in_words(tmp_path: Path, bus: Bus, command: str) -> None:
+    bus.redis.config_set("requirepass", "secret")
+    found = _do(command, "--config", _settings(tmp_path, f"bus: {{url: '{bus.url}'}}\n"))
+    assert isinstance(found.exception, ConfigError)
+    assert "check user and password in bus.url" in str(found.exception)
+
+
 def test_an_embedded_bus_is_started_once_and_ended_by_its_socket(tmp_path: Path) -> None:
     socket = tmp_path / "b.sock"
     process = start_embedded(socket, 64)

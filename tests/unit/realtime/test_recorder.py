@@ -8,11 +8,11 @@ import msgspec
 import polars as pl
 import pytest
 
-from realtime.recorder import Recorder, RecorderOptions
+from realtime.recorder import SEAL_AGAIN_S, Recorder, RecorderOptions
 from realtime.recording.segments import opening_of, tidy
 from realtime.tape import read_segments, segments
 from tests.kit.journals import BEGIN, STEP, Plain, frame, header, trade, trades_entry, write
-from warehouse.clock import DAY, HOUR, SECOND, ManualClock
+from warehouse.clock import DAY, HOUR, SECOND, ManualClock, monotonic
 from warehouse.errors import ConfigError
 from warehouse.journal import Entry, Kind
 from warehouse.seam import Certificate
@@ -218,8 +218,7 @@ def test_old_segments_are_sealed_and_dropped_only_when_the_lake_has_them(tmp_pat
     folder = tmp_path / "journal" / "okx"
     write(folder, [[trades_entry([n])] for n in range(6)], rotate=1)
     before = [seq for _, entries in read_segments(folder) for seq, _ in entries]
-    assert tidy(folder, 2, BEGIN, DAY, 1 << 40).sealed == 1
-    assert tidy(folder, 2, BEGIN, DAY, 1 << 40).sealed == 1
+    assert tidy(folder, 2, BEGIN, DAY, 1 << 40).sealed == 2
     assert tidy(folder, 2, BEGIN, DAY, 1 << 40).sealed == 0, "the third is not in the lake yet"
     assert [path.suffix for path in segments(folder)[:3]] == [".jz", ".jz", ".j"]
     assert [seq for _, entries in read_segments(folder) for seq, _ in entries] == before
@@ -228,3 +227,30 @@ def test_old_segments_are_sealed_and_dropped_only_when_the_lake_has_them(tmp_pat
     for _ in range(6):
         tidy(folder, 99, BEGIN, DAY, 1)
     assert len(segments(folder)) == 2, "where a restarting recorder begins is never dropped"
+
+
+def test_a_backlog_of_segments_is_sealed_a_while_at_a_time_and_others_have_their_turn_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "journal" / "okx"
+
+    def sealed() -> int:
+        return sum(path.suffix == ".jz" for path in segments(folder))
+
+    write(folder, [[trades_entry([n])] for n in range(8)], rotate=1)
+    first = tidy(folder, 3, BEGIN, DAY, 1 << 40, seconds=0)
+    assert (first.sealed, first.more) == (1, True)
+    assert not tidy(folder, 1, BEGIN, DAY, 1 << 40, seconds=0).more, "what the lake does not have is no backlog"
+    monkeypatch.setattr("realtime.recorder.SEALING_S", 0.0)
+    one = recorder(tmp_path)
+    drain(one)
+    one.keep_house()
+    assert sealed() == 2
+    one.step()
+    assert sealed() == 2
+    for expected in range(3, 8):
+        assert one._due["seal"] <= monotonic() + SEAL_AGAIN_S
+        one._due["seal"] = 0.0
+        one.step()
+        assert sealed() == expected
+    assert one._due["seal"] == float("inf")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -140,6 +140,32 @@ async def test_without_a_bus_the_oldest_are_lost_and_counted(bus: Bus) -> None:
     await one.close()
     assert balanced(receipt(one.accounts))
     assert receipt(one.accounts).lost == 11
+
+
+async def test_without_a_bus_reading_goes_on_and_all_that_was_held_is_sent_in_order_after_it(bus: Bus) -> None:
+    one, replay = sink(bus, window=10, held=128), sink(bus, window=10, prefix="replay:", ts_pub_is_recv=True)
+    for each in (one, replay):
+        await each.start()
+    bus.stop()
+    await asyncio.sleep(0.05)
+    for number in range(1, 201):
+        one.put([*trades(number), *states(number)])
+        assert not one.congested, "what is not read from the venue is missing in the journal"
+    replay.put(trades(*range(1, 21)))
+    assert replay.congested, "a replay has time"
+    await replay.close()
+    lost = one.accounts[TRADE].lost
+    assert 200 - 128 < lost <= 200 - 128 + 3
+    assert (one.accounts[STATE].superseded, one.accounts[STATE].outstanding) == (199, 1)
+    bus.start()
+    assert await one.settled(5)
+    entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", bus.redis.xrange(f"stream:{TRADE}"))
+    found = [read(next(iter(fields.values()))) for _, fields in entries]
+    assert [(body["seq"], body["prev"]) for body in found] == [
+        (number, number - 1 if number > lost + 1 else 0) for number in range(lost + 1, 201)
+    ]
+    assert receipt(one.accounts) == Receipt(400, 201 - lost, 199, lost)
+    await one.close()
 
 
 async def test_too_many_unanswered_messages_are_congestion(bus: Bus) -> None:

@@ -62,8 +62,7 @@ def test_between_two_recordings_nothing_is_promised_and_nothing_is_late(lake: La
 
 
 def test_a_trade_that_was_journaled_after_its_successor_is_told(lake: Lake) -> None:
-    late = [trade(number) for number in (11, 13)]
-    slow = frame(TRADES, [trade(12)], {"log_seq": [7]}).with_columns(ts_recv=BEGIN + 14 * STEP)
-    lake.append("trades", frame(TRADES, late, {"log_seq": [5, 6]}))
-    lake.append("trades", slow)
+    record(lake, [*range(10)], "one")
+    late = [trade(number) for number in (11, 13, 12)]
+    lake.append("trades", frame(TRADES, late, {"log_seq": [11, 12, 13]}))
     assert disorder(lake) == [("12", "delivery", 1)]

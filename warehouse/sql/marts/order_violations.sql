@@ -3,19 +3,26 @@
 -- Grain: (venue, instrument, trade_id, kind). Time: ts_event. behind counts microseconds, or ids.
 -- Example: SELECT venue, kind, count(*), max(behind) FROM order_violations GROUP BY ALL;
 CREATE VIEW order_violations AS
-WITH marked AS (
+WITH recorded AS (
+    SELECT venue, instrument, "start", source FROM stg_coverage WHERE dataset = 'trades' AND origin = 'stream'
+),
+marked AS (
     SELECT
-        venue, instrument, trade_id, trade_seq, ts_event, ts_recv, log_seq,
-        epoch_us(lag(ts_event) OVER (PARTITION BY venue, instrument ORDER BY trade_seq)) - epoch_us(ts_event) AS back_us
+        trades.venue, trades.instrument, trade_id, trade_seq, ts_event, log_seq, source,
+        epoch_us(lag(ts_event) OVER (PARTITION BY trades.venue, trades.instrument ORDER BY trade_seq))
+            - epoch_us(ts_event) AS back_us
     FROM trades
+    ASOF LEFT JOIN recorded
+        ON recorded.venue = trades.venue AND recorded.instrument = trades.instrument
+        AND recorded."start" <= trades.ts_event
     WHERE trade_seq IS NOT NULL
 ),
-delivered AS (
+delivered AS (  -- each journal counts its own log_seq
     SELECT
         venue, instrument, trade_id, ts_event,
         max(trade_seq) OVER (
-            PARTITION BY venue, instrument ORDER BY ts_recv, log_seq
-            GROUPS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            PARTITION BY venue, instrument, source ORDER BY log_seq
+            RANGE BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         ) - trade_seq AS behind
     FROM marked
     WHERE log_seq IS NOT NULL
