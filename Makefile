@@ -30,7 +30,7 @@ slow: $(SCALE)           ## the long tests
 	$(BIN)/python -m pytest -m "slow"
 
 long: $(STAMP)           ## those of the long tests that need no quiet machine; CI runs them
-	$(BIN)/python -m pytest -m slow tests/unit tests/property tests/parity
+	$(BIN)/python -m pytest -m slow tests/house tests/unit tests/property tests/parity
 
 fuzz: $(STAMP)           ## ten million bent frames, in three to eight minutes
 	P9_FUZZ=10000000 $(BIN)/python -m pytest tests/property/test_fuzz.py
