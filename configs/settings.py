@@ -1,4 +1,4 @@
-"""Every setting, its default, its bounds and its meaning. Frozen; unknown keys are refused.
+"""Every setting, its default and its bounds. Frozen; unknown keys are refused.
 
 Other code receives plain values from here and never sees a YAML key or an environment variable.
 """

@@ -12,8 +12,8 @@ from p9 import options
 def recorder() -> None:
     """Write the journals of all venues into the lake, exactly once, and prove the seams.
 
-    Ends on SIGINT or SIGTERM with a last commit. Exit code 1 when another recorder has the lake, or lake, journal and
-    bus are of different realms.
+    Ends on SIGINT or SIGTERM with a last commit. Exit code 1 when another recorder has the lake, the bus cannot be
+    used at the start, or lake, journal and bus are of different realms.
     """
     import signal
 

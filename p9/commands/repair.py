@@ -18,7 +18,9 @@ from p9 import options
     help="Only this instrument (BTC-USDT-PERP) or base coin (BTC); may be repeated.",
 )
 @click.option(
-    "--since", help="Look from here on: a UTC date or time, or an age (30d). Default: 30 days and more, trades 6 hours."
+    "--since",
+    help="Look from here on: a UTC date or time, or an age (30d). Default: 30 days (longer candles more), funding all, "
+    "books a day, trades 6 hours; open holes always.",
 )
 @click.option("--until", help="Look up to here, exclusive. Default: now.")
 @click.option("--json", "as_json", is_flag=True, help="Reports as JSON lines instead of a table.")

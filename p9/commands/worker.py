@@ -15,7 +15,8 @@ def worker(venue: str, instruments: tuple[str, ...]) -> None:
     """Follow one venue live: sockets to journal to engine to bus.
 
     One worker to a venue and a bus: two would speak on the same channels. Ends on SIGINT or SIGTERM. Exit code 1 when
-    the venue or the bus cannot be used, or another worker writes this venue's journal.
+    the venue or the bus cannot be used at the start (later both are waited for), or another worker writes this venue's
+    journal.
     """
     import asyncio
 
