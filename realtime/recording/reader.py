@@ -248,7 +248,8 @@ class JournalReader:
         if len(seen) > REMEMBERED:
             del seen[next(iter(seen))]
         second = trade.ts_event // SECOND
-        reached = max(self._second, self._newest.get(instrument, 0), second)
+        came = min(self._second, trade.ts_recv // SECOND)  # one that was held behind a hole came before it was let out
+        reached = max(came, self._newest.get(instrument, 0), second)
         self._newest[instrument] = max(self._newest.get(instrument, 0), second)
         if seq <= self.positions["trades"]:
             return

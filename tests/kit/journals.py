@@ -1,8 +1,9 @@
 """Synthetic journals in a language of their own, so that tests of the recorder need no venue.
 
 A frame's payload is a JSON list of facts: `["trade", instrument, id]` is trade number `id`, whose price and size follow
-from the id; `["page", ...]` is one that came by a page, `["block", ...]` one outside the venue's contiguous ids;
-`["gap", instrument, from, to, state]` is a state of a hole.
+from the id; `["page", ...]` is one that came by a page, `["block", ...]` one outside the venue's contiguous ids,
+`["held", ...]` one that came when it happened and is let out only now; `["gap", instrument, from, to, state]` is a
+state of a hole.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ class Plain:
             found = trade(cast(int, fact[2]), cast(str, fact[1]), self.venue, origin)
             if fact[0] == "block":
                 found = msgspec.structs.replace(found, kind="block", trade_id=f"block-{found.trade_id}", trade_seq=None)
-            return msgspec.structs.replace(found, ts_recv=ts_recv)
+            return found if fact[0] == "held" else msgspec.structs.replace(found, ts_recv=ts_recv)
         first, last = cast(int, fact[2]), cast(int, fact[3])
         return SequenceGap(
             venue=self.venue,

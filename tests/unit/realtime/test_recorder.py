@@ -119,10 +119,20 @@ def test_a_page_from_before_the_stream_moves_the_beginning_and_not_the_proof(tmp
 
 def test_a_trade_after_its_second_was_closed_is_late(tmp_path: Path) -> None:
     tick = Entry(BEGIN + 100 * SECOND, "", Kind.TICK, b"")
-    write(tmp_path / "journal" / "okx", [[trades_entry([1]), tick, trades_entry([2])]])
+    late = frame(BEGIN + 101 * SECOND, ["trade", "BTC-USDT", 2])
+    write(tmp_path / "journal" / "okx", [[trades_entry([1]), tick, late]])
     one = recorder(tmp_path)
     drain(one)
     assert one.lake.read("trades").sort("trade_seq")["late"].to_list() == [False, True]
+
+
+def test_a_trade_that_came_in_time_and_was_held_behind_a_hole_is_not_late(tmp_path: Path) -> None:
+    tick = Entry(BEGIN + 6 * SECOND, "", Kind.TICK, b"")
+    answer = frame(BEGIN + 6 * SECOND, ["page", "BTC-USDT", 2], ["held", "BTC-USDT", 3])
+    write(tmp_path / "journal" / "okx", [[trades_entry([1]), tick, answer]])
+    one = recorder(tmp_path)
+    drain(one)
+    assert one.lake.read("trades").sort("trade_seq")["late"].to_list() == [False, False, False]
 
 
 def test_rows_a_flow_landed_inside_the_recorded_interval_become_proof(tmp_path: Path) -> None:
