@@ -225,7 +225,7 @@ class Recorder:
         for reader in self.readers.values():
             tidied = tidy(
                 reader.folder,
-                min(reader.positions.values(), default=0),
+                min(reader.before, *reader.positions.values()),
                 self.clock.now(),
                 self.options.retention_us,
                 self.options.retention_bytes,

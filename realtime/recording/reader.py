@@ -128,6 +128,11 @@ class JournalReader:
         """The `log_seq` up to which everything has been read."""
         return self._tail.next_seq - 1 if self._tail is not None else 0
 
+    @property
+    def before(self) -> int:
+        """The `log_seq` before the segment now read: the lake may have more, where this one reads it again."""
+        return self._segment.header.first_seq - 1 if self._segment is not None else 0
+
     def app(self, table: str) -> str:
         """The name under which this journal's position in a table is committed."""
         return f"{self.header.journal_id if self.header else ''}/{table}"

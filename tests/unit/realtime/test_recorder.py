@@ -239,6 +239,23 @@ def test_old_segments_are_sealed_and_dropped_only_when_the_lake_has_them(tmp_pat
     assert len(segments(folder)) == 2, "where a restarting recorder begins is never dropped"
 
 
+def test_a_segment_that_is_read_again_after_a_restart_is_left_alone_however_old(tmp_path: Path) -> None:
+    folder = tmp_path / "journal" / "okx"
+    writer = write(folder, [[trades_entry([n])] for n in range(3)], rotate=1)
+    first = recorder(tmp_path)
+    drain(first)
+    first.keep_house()  # the lake has all three
+    for n in range(3, 8):
+        writer.append([trades_entry([n])])
+        writer.rotate(header("okx", writer.next_seq), b'{"sessions":{}}')
+    again = recorder(tmp_path)
+    again.options = msgspec.structs.replace(again.options, retention_us=0)
+    again.readers["okx"].read(1)
+    again.keep_house()
+    drain(again)
+    assert again.lake.read("trades")["trade_seq"].to_list() == list(range(8))
+
+
 def test_a_backlog_of_segments_is_sealed_a_while_at_a_time_and_others_have_their_turn_between(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
