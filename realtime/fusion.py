@@ -77,11 +77,14 @@ def _unbroken(bars: list[Bar], length: Micros) -> list[Bar]:
 
 
 class Situation:
-    """What both payloads need to know of this moment: prices in ticks, levels in quote."""
+    """What both payloads need to know of this moment: prices in ticks, levels in quote.
+
+    `next_funding_at` is None for spot and while the venue has not said it.
+    """
 
     __slots__ = (
-        "_found", "area", "atr", "basis", "grid", "history", "now", "price", "resistance", "ring", "support", "ticks",
-        "top",
+        "_found", "area", "atr", "basis", "grid", "history", "next_funding_at", "now", "price", "resistance", "ring",
+        "support", "ticks", "top",
     )  # fmt: skip
 
     def __init__(
@@ -95,8 +98,10 @@ class Situation:
         now: Micros,
         *,
         book_ok: bool,
+        next_funding_at: Micros | None,
     ) -> None:
         self.grid, self.top, self.ring = grid, top, ring
+        self.next_funding_at = next_funding_at
         self._found: dict[str, TradeWindow] | None = None
         self.history, self.area, self.now = history, area, now
         last = ring.last_ticks

@@ -268,7 +268,10 @@ class Instrument:
             messages.extend(self.derivatives.due(mid, inputs.down, now))
         fused = self.fused
         book_ok = inputs.verdict("depth", now).ok
-        situation = Situation(self.grid, top, ring, fused.scales, fused.history, fused.area, now, book_ok=book_ok)
+        situation = Situation(
+            self.grid, top, ring, fused.scales, fused.history, fused.area, now,
+            book_ok=book_ok, next_funding_at=self.derivatives.next_funding_at,
+        )  # fmt: skip
         complaints = inputs.complaints(BOTH, now)
         ts_event = max(self.ts_trade, self.book.ts_event)
         if due(config.candles_ms) and ring.second >= 0:

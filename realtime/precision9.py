@@ -46,7 +46,7 @@ def flags(now: Situation, complaints: list[str], ratio: float | None) -> list[st
     return list(
         risk_flags(
             now=now.now,
-            next_funding_at=None,
+            next_funding_at=now.next_funding_at,
             level_broken=bool(broken),
             stale=bool(complaints),
             volatility_ratio=ratio,

@@ -94,6 +94,11 @@ class Derivatives:
         self.kept.funding = record
         self.stale["funding"].observe(record, record.ts_recv)
 
+    @property
+    def next_funding_at(self) -> Micros | None:
+        """When funding is paid next; None where there is none, and while it is not known."""
+        return None if self.kept.funding is None else self.kept.funding.next_funding_at
+
     def open_interest(self, record: OpenInterest) -> None:
         """A reading of now."""
         before = self.kept.open_interest

@@ -83,6 +83,23 @@ def test_a_funding_rate_is_said_per_eight_hours_and_per_year(told: Derivatives) 
     assert (kept["funding_rate"], kept["interval_us"]) == (0.0002, 4 * HOUR)
 
 
+def test_the_bot_is_warned_ten_minutes_before_funding_and_on_spot_never() -> None:
+    engine = Engine("okx", "emulated", [SPOT, PERP], EngineConfig())
+
+    def flags(instrument: str, now: int) -> Any:
+        said: list[Message] = []
+        engine.instruments[instrument].tick(now, now - SECOND, now, said)
+        (found,) = [whole(one) for one in said if one.channel.startswith("precision9_context")]
+        return found["risk_flags"]
+
+    assert "NEAR_FUNDING" not in flags("BTC-USDT-PERP", NOW + SECOND), "nobody has said when"
+    rate = FundingRate(**HEAD, funding_rate=1e-4, settled=False, interval_us=8 * HOUR, next_funding_at=NOW + HOUR)
+    engine.instruments["BTC-USDT-PERP"].derivative(rate, "okx.public", [])
+    near = {at: "NEAR_FUNDING" in flags("BTC-USDT-PERP", NOW + at * SECOND) for at in (2999, 3000, 3001, 3600, 3601)}
+    assert near == {2999: False, 3000: False, 3001: True, 3600: True, 3601: False}
+    assert "NEAR_FUNDING" not in flags("BTC-USDT", NOW + 3500 * SECOND)
+
+
 def test_an_older_reading_of_a_poll_does_not_replace_what_the_stream_said(told: Derivatives) -> None:
     told.open_interest(OpenInterest(**HEAD, open_interest=7.0, open_interest_quote=700.0))
     late = {**HEAD, "ts_event": NOW - SECOND}
