@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -139,6 +140,29 @@ def test_the_volume_profile_holds_all_volume(connection: duckdb.DuckDBPyConnecti
     ).fetchall()
     volume = sum(trade(n).size for n in range(COUNT))
     assert found == [(pytest.approx(volume), COUNT, 50_000.0, 50_005.0)]
+
+
+@pytest.mark.parametrize(
+    ("tick", "width", "ticks", "bins"),
+    [
+        (0.01, 0.1, [10_009, 10_010, 10_019, 10_020], [100.0, 100.1, 100.1, 100.2]),
+        (0.001, 0.001, [1500, 1501, 1502], [1.5, 1.501, 1.502]),
+        (0.1, 0.05, [1_234_567], [123_456.7]),
+        (0.05, 0.1, [3, 4, 5], [0.1, 0.2, 0.2]),
+        (1e-8, 1e-7, [1239], [1.23e-5]),
+    ],
+)
+def test_a_price_on_the_edge_of_a_bin_falls_into_it(
+    tmp_path: Path, tick: float, width: float, ticks: list[int], bins: list[float]
+) -> None:
+    lake = Lake(tmp_path)
+    rows = [(n, one, float(f"{one * tick:.12g}")) for n, one in enumerate(ticks)]
+    lake.append("trades", [msgspec.structs.replace(trade(n), ticks=one, price=price) for n, one, price in rows])
+    found = connect(tmp_path).execute(
+        "SELECT bin, trades FROM volume_profile('BTC-USDT', TIMESTAMPTZ '2020-01-01', TIMESTAMPTZ '2100-01-01', ?)",
+        [width],
+    )
+    assert found.fetchall() == sorted(Counter(bins).items())
 
 
 def test_enriched_trades_leave_off_market_prints_out(connection: duckdb.DuckDBPyConnection) -> None:
