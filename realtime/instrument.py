@@ -263,11 +263,11 @@ class Instrument:
         if due(config.snapshot_ms):
             said.append(self.voice.snapshot(self.book, now))
         messages.extend(message for message in said if message is not None)
+        book_ok = inputs.verdict("depth", now).ok
         if due(config.derivatives_ms):
-            mid = None if top.reason else self.grid.price(top.bid_ticks[0] + top.ask_ticks[0]) / 2
+            mid = None if top.reason or not book_ok else self.grid.price(top.bid_ticks[0] + top.ask_ticks[0]) / 2
             messages.extend(self.derivatives.due(mid, inputs.down, now))
         fused = self.fused
-        book_ok = inputs.verdict("depth", now).ok
         situation = Situation(
             self.grid, top, ring, fused.scales, fused.history, fused.area, now,
             book_ok=book_ok, next_funding_at=self.derivatives.next_funding_at,

@@ -37,7 +37,8 @@ class LiquidationPrint(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Marks(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Mark and index price; `basis` = mark - index, `basis_bps` relative to the index, `premium_bps` of our mid price.
 
-    Null: `WARMUP` until the venue has said it, `GAP` while the book cannot be read.
+    Null: `WARMUP` until the venue has said it, `GAP` while the book cannot be trusted, `STALE` where mark or index is
+    too old or they lie more than a second apart.
     """
 
     mark_price: float | None

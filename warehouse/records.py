@@ -136,6 +136,10 @@ class Liquidation(Record, frozen=True, kw_only=True, gc=False):
     origin: Origin = "stream"
 
 
+MARK_APART: Micros = 1_000_000
+"""Mark and index that lie further apart than this are of different moments, and nothing is said of their distance."""
+
+
 class MarkPrice(Record, frozen=True, kw_only=True, gc=False):
     """Mark and index price of a perpetual, each None where this message does not carry it (OKX sends them apart)."""
 

@@ -17,7 +17,7 @@ from realtime.outlet import Outlet, encode
 from realtime.rails.staleness import StalenessRail
 from warehouse.clock import HOUR, Micros
 from warehouse.metrics.base import Reason
-from warehouse.records import FundingRate, Liquidation, MarkPrice, OpenInterest, Record, Ticker
+from warehouse.records import MARK_APART, FundingRate, Liquidation, MarkPrice, OpenInterest, Record, Ticker
 
 EIGHT_HOURS = 8 * HOUR
 PER_YEAR = 3 * 365
@@ -135,7 +135,7 @@ class Derivatives:
         """
         found = []
         if "mark_price" in self._outlets:
-            found += self._say("mark_price", self._mark_fields(mid_price), ("mark", "index"), down, now)
+            found += self._say("mark_price", self._mark_fields(mid_price, now), ("mark", "index"), down, now)
             found += self._say("funding", self._funding_fields(), ("funding", "mark"), down, now)
             found += self._say("open_interest", self._interest_fields(), ("open_interest",), down, now)
         found += self._say("ticker", self._ticker_fields(), ("ticker",), down, now)
@@ -174,19 +174,28 @@ class Derivatives:
         assert record is not None
         return record.ts_event
 
-    def _mark_fields(self, mid_price: float | None) -> Fields | None:
+    def _mark_fields(self, mid_price: float | None, now: Micros) -> Fields | None:
         kept, fields = self.kept, Fields()
         mark, index = kept.mark_price, kept.index_price
         if mark is None and index is None:
             return None
         fields.set("mark_price", mark, Reason.WARMUP)
         fields.set("index_price", index, Reason.WARMUP)
-        both = mark is not None and index is not None
-        fields.set("basis", mark - index if both else None, Reason.WARMUP)  # type: ignore[operator]
-        fields.set("basis_bps", 1e4 * (mark - index) / index if both else None, Reason.WARMUP)  # type: ignore[operator]
-        reason = Reason.WARMUP if index is None else Reason.GAP
-        premium = None if mid_price is None or index is None else 1e4 * (mid_price - index) / index
-        fields.set("premium_bps", premium, reason)
+        basis = bps = premium = None
+        reason = reason_mid = Reason.WARMUP
+        if index is not None:
+            old = not self.stale["index"].verdict(now).ok
+            if not old and mid_price is not None:
+                premium = 1e4 * (mid_price - index) / index
+            reason_mid = Reason.STALE if old else Reason.GAP
+            if mark is not None:
+                reason = Reason.STALE
+                apart = abs(kept.mark_at - kept.index_at) > MARK_APART
+                if not (old or apart) and self.stale["mark"].verdict(now).ok:
+                    basis, bps = mark - index, 1e4 * (mark - index) / index
+        fields.set("basis", basis, reason)
+        fields.set("basis_bps", bps, reason)
+        fields.set("premium_bps", premium, reason_mid)
         return fields
 
     def _funding_fields(self) -> Fields | None:

@@ -11,6 +11,7 @@ from warehouse.book import Book
 from warehouse.clock import MINUTE, Micros
 from warehouse.instruments import Rules
 from warehouse.records import (
+    MARK_APART,
     BookInvalid,
     BookUpdate,
     FundingRate,
@@ -41,7 +42,7 @@ class Keeper:
         self._give = give
         self._minutes: dict[tuple[str, str], int] = {}
         self._facts: dict[tuple[str, str], tuple[object, ...]] = {}
-        self._marks: dict[str, MarkPrice] = {}
+        self._marks: dict[str, tuple[MarkPrice | None, MarkPrice | None]] = {}
         self._rules = dict(rules)
         self.books = {name: Book(rule.grid) for name, rule in rules.items()}
         self._pictured: Micros = 0
@@ -107,18 +108,23 @@ class Keeper:
         self._give("books", picture)
 
     def _mark(self, record: MarkPrice) -> None:
-        """Mark and index may come apart: a row holds what is newest of both."""
-        before = self._marks.get(record.instrument)
-        if before is not None:
-            record = msgspec.structs.replace(
-                record,
-                mark_price=before.mark_price if record.mark_price is None else record.mark_price,
-                index_price=before.index_price if record.index_price is None else record.index_price,
-            )
-        self._marks[record.instrument] = record
-        both = record.mark_price is not None and record.index_price is not None
-        if both and self._first("marks", record.instrument, record.ts_event):
-            self._give("marks", record)
+        """Mark and index may come apart: a row is of a mark, and of the index where that is of the same second or so.
+
+        Before both have been said there is none; nor is there one of an index whose mark is of another time.
+        """
+        name, at = record.instrument, record.ts_event
+        mark, index = self._marks.get(name, (None, None))
+        if record.mark_price is not None and (mark is None or at >= mark.ts_event):
+            mark = record
+        if record.index_price is not None and (index is None or at >= index.ts_event):
+            index = record
+        self._marks[name] = mark, index
+        if mark is None or index is None:
+            return
+        together = abs(mark.ts_event - index.ts_event) <= MARK_APART
+        if (record is mark or (record is index and together)) and self._first("marks", name, at):
+            price = index.index_price if together else None
+            self._give("marks", msgspec.structs.replace(record, mark_price=mark.mark_price, index_price=price))
 
     def _first(self, table: str, instrument: str, ts_event: Micros) -> bool:
         """Whether this is the first of a later minute than the last one kept."""

@@ -17,6 +17,7 @@ from tests.kit.produced import complaints
 from warehouse.clock import HOUR, SECOND
 from warehouse.instruments import Rules
 from warehouse.records import (
+    BookUpdate,
     FundingRate,
     InstrumentStatus,
     InsuranceFund,
@@ -70,6 +71,42 @@ def test_an_unreadable_book_leaves_the_premium_null_and_the_message_incomplete(t
     found = by_kind(told.due(None, {}, NOW + 10))["mark_price"]
     assert found["reasons"] == {"premium_bps": "GAP"}
     assert not found["complete"]
+
+
+def test_mark_and_index_of_different_moments_have_no_basis(told: Derivatives) -> None:
+    def say(after: int, mark: float | None, index: float | None) -> dict[str, Any]:
+        at = {**HEAD, "ts_event": NOW + after, "ts_recv": NOW + after}
+        told.mark(MarkPrice(**at, mark_price=mark, index_price=index))
+        return by_kind(told.due(100.4, {}, NOW + after))["mark_price"]
+
+    say(0, None, 100.0)
+    assert say(SECOND, 100.5, None)["basis"] == 0.5
+    apart = say(SECOND + 1, 100.6, None)
+    assert (apart["basis"], apart["basis_bps"], apart["index_price"]) == (None, None, 100.0)
+    assert apart["reasons"] == {"basis": "STALE", "basis_bps": "STALE"}
+    assert not apart["complete"]
+    assert apart["premium_bps"] == pytest.approx(40.0)
+    old = say(5 * SECOND + 1, 100.7, None)
+    assert old["reasons"] == dict.fromkeys(["basis", "basis_bps", "premium_bps"], "STALE")
+    assert say(5 * SECOND + 2, None, 100.1)["reasons"] == {}
+    silent = by_kind(told.due(100.4, {}, NOW + 11 * SECOND))["mark_price"]
+    assert silent["reasons"] == dict.fromkeys(["basis", "basis_bps", "premium_bps"], "STALE")
+
+
+def test_the_premium_is_not_taken_from_a_book_that_is_not_trusted() -> None:
+    market = Engine("okx", "emulated", [PERP], EngineConfig()).instruments["BTC-USDT-PERP"]
+    bids, asks = [(100.3, 1.0)], [(100.5, 1.0)]
+    market.book_update(BookUpdate(**HEAD, bids=bids, asks=asks, snapshot=True, update_id=1), "okx.public")
+    for after, premium in ((1, 40.0), (3, None)):
+        now = NOW + after * SECOND
+        market.derivative(
+            MarkPrice(**{**HEAD, "ts_event": now, "ts_recv": now}, mark_price=100.5, index_price=100.0), "okx", []
+        )
+        said: list[Message] = []
+        market.tick(now, now - SECOND, now, said)
+        (found,) = [whole(one) for one in said if one.channel.startswith("mark_price")]
+        assert found["premium_bps"] == (premium and pytest.approx(premium)), "its newest change is older than 2 s"
+        assert found["basis"] == 0.5
 
 
 def test_a_funding_rate_is_said_per_eight_hours_and_per_year(told: Derivatives) -> None:

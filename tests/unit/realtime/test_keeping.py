@@ -58,6 +58,30 @@ def test_mark_and_index_that_come_apart_make_one_row(keeper: Keeper, given: list
     assert given == [("marks", MarkPrice(**head(1), mark_price=10.0, index_price=9.0))]
 
 
+def test_a_row_pairs_a_mark_with_no_index_of_another_time(
+    keeper: Keeper, given: list[tuple[str, msgspec.Struct]]
+) -> None:
+    def say(after: int, mark: float | None, index: float | None) -> None:
+        keeper.take(MarkPrice(**head(after), mark_price=mark, index_price=index))
+
+    say(0, 10.0, None)
+    say(SECOND + 1, None, 9.0)
+    assert given == [], "an index is no row of its own"
+    say(SECOND + 2, 10.1, None)
+    say(MINUTE, 10.2, None)
+    say(2 * MINUTE, None, 9.1)
+    say(2 * MINUTE + SECOND, 10.3, None)
+    say(MINUTE + SECOND, 7.0, 7.0)
+    say(3 * MINUTE, 10.4, 9.2)
+    say(4 * MINUTE - SECOND, 10.5, None)
+    say(4 * MINUTE, None, 9.3)
+    kept = [(SECOND + 2, 10.1, 9.0), (MINUTE, 10.2, None), (2 * MINUTE + SECOND, 10.3, 9.1), (3 * MINUTE, 10.4, 9.2),
+            (4 * MINUTE, 10.5, 9.3)]  # fmt: skip
+    assert given == [
+        ("marks", MarkPrice(**head(after), mark_price=mark, index_price=index)) for after, mark, index in kept
+    ]
+
+
 def test_a_balance_is_kept_when_it_changes(keeper: Keeper, given: list[tuple[str, msgspec.Struct]]) -> None:
     for balance in (5.0, 5.0, 6.0):
         keeper.take(InsuranceFund(**head(), pool="BTC-USDT", asset="USDT", balance=balance, balance_usd=None))

@@ -70,7 +70,8 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     both = MarkPrice(**PERP, mark_price=100.05, index_price=100.0)
     lake.append("marks", [both, msgspec.structs.replace(both, ts_event=T + SECOND, index_price=None)])
     bar = PriceCandle(**PERP, kind="mark", timeframe="1h", open_time=T, open=99.0, high=102.0, low=98.0, close=101.0)
-    lake.append("price_candles", [bar, msgspec.structs.replace(bar, kind="index", close=100.0)])
+    lone = msgspec.structs.replace(bar, open_time=T + HOUR)
+    lake.append("price_candles", [bar, msgspec.structs.replace(bar, kind="index", close=100.0), lone])
     for at, oi in ((0, 1000.0), (5, 1052.0), (60, 950.0)):
         row = OpenInterest(**{**PERP, "ts_event": T + at * MINUTE}, open_interest=oi, open_interest_quote=None)
         lake.append("open_interest", [row])
@@ -141,7 +142,9 @@ def test_funding_of_any_interval_becomes_a_yearly_rate(ask: duckdb.DuckDBPyConne
 
 def test_the_basis_compares_mark_and_index(ask: duckdb.DuckDBPyConnection) -> None:
     found = ask.execute("SELECT timeframe, epoch_us(ts_event), basis_bps FROM basis ORDER BY ts_event").fetchall()
-    assert found == [("", T, pytest.approx(5.0)), ("1h", T + HOUR, pytest.approx(100.0))]
+    assert found == [
+        ("", T, pytest.approx(5.0)), ("", T + SECOND, None), ("1h", T + HOUR, pytest.approx(100.0))
+    ], "no index within a second of the mark, no basis"  # fmt: skip
 
 
 def test_open_interest_changes_are_fractions_of_what_was(ask: duckdb.DuckDBPyConnection) -> None:
@@ -198,7 +201,7 @@ def test_freshness_knows_every_dataset_that_has_rows(ask: duckdb.DuckDBPyConnect
     found = ask.execute("SELECT dataset, sum(rows)::INT FROM freshness GROUP BY ALL ORDER BY ALL").fetchall()
     assert found == [
         ("accruals", 1), ("books", 2), ("candles", 12), ("funding", 3), ("insurance", 1), ("liquidations", 9),
-        ("marks", 2), ("open_interest", 3), ("price_candles", 2), ("trades", 6),
+        ("marks", 2), ("open_interest", 3), ("price_candles", 3), ("trades", 6),
     ]  # fmt: skip
 
 
