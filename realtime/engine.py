@@ -63,7 +63,7 @@ from warehouse.venues.base import (
 GRID: Micros = 100_000
 """Timer entries stand for boundaries of this UTC grid."""
 
-STATE_VERSION = 7
+STATE_VERSION = 8
 """Of the checkpoint; another one must be written when state changes its shape."""
 
 FRAME, TICK = int(Kind.FRAME), int(Kind.TICK)

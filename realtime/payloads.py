@@ -175,5 +175,6 @@ OrderFlow = msgspec.defstruct(
 )
 OrderFlow.__doc__ = """Windows of trades that end at `window_end` (the running second included); the book's balance.
 
-`whale_*` sums the whales that `whale_detection` told, in quote units; `minute_volume` is the usual volume of a minute.
+`whale_*` sums the whales that `whale_detection` told, in quote units, null (`WARMUP`) until every order of the quarter
+of an hour was judged by a threshold; `minute_volume` is the usual volume of a minute.
 `incomplete` says why `complete` is False. `quality` holds `coverage` and `n` of partly observed windows."""

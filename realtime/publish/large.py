@@ -78,11 +78,11 @@ class Whales:
         return (None if mean.value is None else float(mean.value)), mean.reason
 
     def fields(self, fields: Fields, window: TradeWindow) -> None:
-        """The threshold, and the whales of the quarter of an hour of `window`; null where one is not known."""
+        """The threshold, and the whales of a quarter of an hour, `window`; null unless all its orders were judged."""
         grid, units = self._grid, self.large.threshold.units
         threshold = units * grid.notional_num / grid.notional_den if units else None
         fields.set("whale_threshold", threshold, Reason.WARMUP)
-        reason = window.reason if window.reason is not None else None if units else Reason.WARMUP
+        reason = window.reason or (None if self.large.judged(window.end) else Reason.WARMUP)
         count, bought, sold = self.large.whales(window.end)
         sums = (
             ("whale_count_15m", count),

@@ -102,6 +102,10 @@ class LargeOrders:
                 sums[bought] += worth
         return count, sums[True], sums[False]
 
+    def judged(self, end: int) -> bool:
+        """Whether every order of the quarter of an hour before second `end` has been judged; else nobody knows."""
+        return 0 <= self.threshold.since <= end - KEPT_SECONDS
+
     def seed(self, minutes_from: Micros, minutes: Sequence[int], sizes: Sizes | None, started: int) -> None:
         """What history knows: lots of past minutes in a row, and past orders as `WhaleThreshold.seed` takes them."""
         self.volumes.seed(minutes_from, minutes)

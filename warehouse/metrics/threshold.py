@@ -36,7 +36,8 @@ class WhaleThreshold:
     """One instrument's. An order is judged by those before it; the threshold is taken anew with each second.
 
     Seconds are those of the orders, in the order in which they came: who reads the same trades finds the same. `units`
-    is the threshold in ticks times lots, 0 while there is none (`WARMUP`).
+    is the threshold in ticks times lots, 0 while there is none (`WARMUP`); `since` is the second from which on every
+    order has been judged by one, -1 while there is none.
     """
 
     spec: ClassVar[Spec] = Spec(
@@ -47,7 +48,7 @@ class WhaleThreshold:
     )
 
     __slots__ = ("_began", "_early", "_early_from", "_from", "_second", "_seconds", "_sizes", "_waiting", "_waiting_of",
-                 "units")  # fmt: skip
+                 "since", "units")  # fmt: skip
 
     def __init__(self) -> None:
         self._sizes = DayHistogram(((999, 1000), (1, 2)))
@@ -58,6 +59,7 @@ class WhaleThreshold:
         self._seconds, self._early = array("I"), array("q")
         self._early_from = 0
         self.units = 0.0
+        self.since = -1
 
     def add(self, order: Order) -> float:
         """Count an order; gives the threshold that it is judged by."""
@@ -75,7 +77,7 @@ class WhaleThreshold:
             self._began = second if self._second < 0 else self._began
             self._second = second
             self._sizes.add(second // HOUR, ())
-            self._take()
+            self._take(second)
 
     def _count(self, second: int, sizes: list[int]) -> None:
         if second < self._from:
@@ -84,11 +86,16 @@ class WhaleThreshold:
         if self._from < 0:
             self._keep(second, sizes)
 
-    def _take(self) -> None:
+    def _take(self, ahead: int) -> None:
+        """The threshold anew; no order of the second `ahead` or of a later one has been judged yet."""
         self.units = 0.0
         if self._sizes.total >= MIN_ORDERS and self._second - self._began >= MIN_SECONDS:
             high, median = self._sizes.values()
             self.units = max(high, CROWD * median)
+        if not self.units:
+            self.since = -1
+        elif self.since < 0:
+            self.since = ahead
 
     def _keep(self, second: int, sizes: list[int]) -> None:
         self._seconds.extend([second] * len(sizes))
@@ -120,7 +127,7 @@ class WhaleThreshold:
         self._second = max(self._second, sizes.end - 1)
         self._sizes.add(self._second // HOUR, ())
         self._seconds, self._early = array("I"), array("q")
-        self._take()
+        self._take(self._second + 1)
 
     def state(self) -> dict[str, object]:
         """All of it as JSON-able values."""
@@ -128,7 +135,7 @@ class WhaleThreshold:
             "sizes": self._sizes.state(), "second": self._second, "began": self._began, "from": self._from,
             "waiting": list(self._waiting), "waiting_of": self._waiting_of,
             "early": [self._seconds.tolist(), self._early.tolist()],
-            "early_from": self._early_from, "units": self.units,
+            "early_from": self._early_from, "units": self.units, "since": self.since,
         }  # fmt: skip
 
     def restore(self, state: Mapping[str, object]) -> None:
@@ -140,4 +147,5 @@ class WhaleThreshold:
         self._waiting_of = kept["waiting_of"]
         seconds, early = cast("list[list[int]]", state["early"])
         self._seconds, self._early = array("I", seconds), array("q", early)
-        self._early_from, self.units = kept["early_from"], cast("float", state["units"])
+        self._early_from, self.since = kept["early_from"], kept["since"]
+        self.units = cast("float", state["units"])

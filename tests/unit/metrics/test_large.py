@@ -17,9 +17,9 @@ from tests.unit.metrics.fixtures import F1, GRID, bin_of
 from warehouse.clock import MINUTE, SECOND
 from warehouse.metrics.base import Reason
 from warehouse.metrics.histogram import EDGES, DayHistogram, value_of
-from warehouse.metrics.large import Large, LargeOrders
+from warehouse.metrics.large import KEPT_SECONDS, Large, LargeOrders
 from warehouse.metrics.orders import WAIT, Order, Orders
-from warehouse.metrics.threshold import EARLY, HOUR, MIN_ORDERS, WhaleThreshold
+from warehouse.metrics.threshold import EARLY, HOUR, MIN_ORDERS, Sizes, WhaleThreshold
 from warehouse.metrics.volumes import DAY_MINUTES, MIN_MINUTES, MinuteVolumes
 from warehouse.records import Trade
 
@@ -122,6 +122,32 @@ def crowd(size: int = 100, orders: int = MIN_ORDERS + 1) -> LargeOrders:
     large = LargeOrders()
     assert [large.judge(order_of(i, size)) for i in range(orders)] == [None] * orders
     return large
+
+
+def test_whales_are_counted_when_all_orders_of_the_window_were_judged() -> None:
+    live = crowd()
+    assert live.threshold.since == MIN_ORDERS, "the first second with a threshold"
+    assert [live.judged(MIN_ORDERS + KEPT_SECONDS + more) for more in (-1, 0)] == [False, True]
+    assert not LargeOrders().judged(10**9)
+    seeded = LargeOrders()
+    early = [order_of(second, 10**9) for second in (5000, 5003, 5001)]
+    assert [seeded.judge(order) for order in early] == [None] * 3, "large, and nobody knows"
+    past = Sizes(start=0, end=5002, hours=[(1, [bin_of(100), 2 * MIN_ORDERS])])
+    seeded.seed(0, [], past, 5000)
+    assert seeded.threshold.units
+    assert seeded.threshold.since == 5004
+    assert seeded.judge(order_of(5004, 10**9))
+    assert [seeded.judged(5004 + KEPT_SECONDS + more) for more in (-1, 0)] == [False, True]
+
+
+def test_a_threshold_that_is_lost_is_waited_for_anew() -> None:
+    large = crowd()
+    later = MIN_ORDERS + 2 * 86_400
+    assert large.judge(order_of(later, 10**9)) is None
+    assert not large.judged(later + KEPT_SECONDS)
+    for i in range(MIN_ORDERS):
+        large.judge(order_of(later + 1 + i, 100))
+    assert large.threshold.since == later + MIN_ORDERS
 
 
 def test_where_all_are_alike_none_is_large() -> None:
