@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 EXACT: Micros = 1200 * SECOND
 """The newest trades go over one by one, as far back as the ring of seconds reaches and a little more."""
 
+PRINT = ("ts_event", "ticks", "lots", "taker_side", "count")
+"""The columns of a row of `TradeHistory.trades`."""
+
 
 def bars(lake: Lake, venue: str, depth: int, grids: Mapping[str, Grid]) -> dict[str, dict[str, list[Bar]]]:
     """The newest `depth` closed bars of a venue's instruments that have a grid, by instrument and timeframe.
@@ -118,13 +121,13 @@ def trades(lake: Lake, rules: Rules, span: Span, now: Micros) -> TradeHistory | 
     older = (
         rows.filter(pl.col("ts_event") < end - EXACT)
         .group_by(pl.col("ts_event") // MINUTE * MINUTE, "ticks", "taker_side")
-        .agg(pl.col("lots").sum())
+        .agg(pl.col("lots").sum(), pl.len().alias("count"))
         .sort("ts_event", "ticks", "taker_side")
     )
     prints = [
-        (ts_event, ticks, lots, side == "buy")
-        for part in (older, recent)
-        for ts_event, ticks, lots, side in part.select("ts_event", "ticks", "lots", "taker_side").iter_rows()
+        (ts_event, ticks, lots, side == "buy", count)
+        for part in (older, recent.with_columns(pl.lit(1).alias("count")))
+        for ts_event, ticks, lots, side, count in part.select(PRINT).iter_rows()
     ]
     last = rows["trade_id"][-1] if rows.height else None
     return TradeHistory(trades=prints, complete_from=start, complete_to=end, last_trade_id=last, sizes=large)

@@ -101,7 +101,7 @@ def context(recording: Market, rules: Rules, as_of: Micros) -> ContextDocument:
         bars[timeframe] = view.candles(rules.instrument, timeframe, start, START, 200, True)
     past = view.trades_by_time(rules.instrument, START - MINUTE, START, 1_000_000, False)
     both = [*past, *(one for one in trades_of(recording, rules.instrument) if one.ts_event < as_of)]
-    prints = [(one.ts_event, one.ticks, one.lots, one.taker_side == "buy") for one in both]
+    prints = [(one.ts_event, one.ticks, one.lots, one.taker_side == "buy", 1) for one in both]
     history = TradeHistory(trades=prints, complete_from=START - MINUTE, complete_to=as_of)
     return build(rules, bars, history, as_of)
 

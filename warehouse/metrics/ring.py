@@ -77,18 +77,21 @@ class TradeRing:
         self._day_whole = second == self._day
         self._base, self._rows[second % self._size] = ZERO, _ZERO
 
-    def add(self, ts_event: Micros, ticks: int, lots: int, is_buy: bool) -> bool:
-        """Count one market trade. False: it came too late (counted) or from before the start, and is in no window."""
+    def add(self, ts_event: Micros, ticks: int, lots: int, is_buy: bool, count: int = 1) -> bool:
+        """Count a market trade, or `count` of one second, price and side that are `lots` together.
+
+        False: it came too late (counted) or from before the start, and is in no window.
+        """
         second = ts_event // 1_000_000
         if second != self._second:
             if second < self._second:
-                return self._add_late(second, ticks, lots, is_buy)
+                return self._add_late(second, ticks, lots, is_buy, count)
             if self._second < 0:
                 self._begin(second + 1)
                 return False
             self.advance(second)
         amount = ticks * lots
-        self._count += 1
+        self._count += count
         if is_buy:
             self._buy += lots
             self._buy_ticks += amount
@@ -137,18 +140,18 @@ class TradeRing:
 
     # ------------------------------------------------------------------ late trades and gaps
 
-    def _add_late(self, second: int, ticks: int, lots: int, is_buy: bool) -> bool:
+    def _add_late(self, second: int, ticks: int, lots: int, is_buy: bool, count: int) -> bool:
         if second < self._start:
             return False
         behind = self._second - second
         if behind > LATENESS and (behind >= self.depth or not self.gaps.repairing(second)):
-            self.late += 1
+            self.late += count
             return False
         amount = ticks * lots
         side = (lots, 0, amount, 0) if is_buy else (0, lots, 0, amount)
         bucket = self._pending.setdefault(second, [second, 0, 0, 0, 0, 0, 0, 0])
         bucket[1:] = [
-            bucket[1] + 1,
+            bucket[1] + count,
             *(a + b for a, b in zip(bucket[2:6], side, strict=True)),
             bucket[6] + ticks * amount,
             ticks,

@@ -28,8 +28,8 @@ RING_SECONDS = 1024
 MAX_BINS = 400
 PROFILE_TIMEFRAMES = ("1m", "3m", "5m", "15m")
 
-Print = tuple[Micros, int, int, bool]
-"""One market trade: ts_event, ticks, lots, whether the taker bought."""
+Print = tuple[Micros, int, int, bool, int]
+"""Market trades of one time, price and side: ts_event, ticks, lots together, whether the taker bought, how many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,9 +129,9 @@ def _ring(
     ring.start(trades.complete_from)
     bounds = [(counts[name], start, end) for name, (start, end) in spans.items()]
     cut = trades.complete_to // 1_000_000
-    for ts_event, ticks, lots, is_buy in trades.trades:
+    for ts_event, ticks, lots, is_buy, count in trades.trades:
         if ts_event // 1_000_000 < cut:
-            ring.add(ts_event, ticks, lots, is_buy)
+            ring.add(ts_event, ticks, lots, is_buy, count)
         if width is not None:
             k = ticks // width
             for bins, start, end in bounds:

@@ -173,3 +173,15 @@ def test_history_and_present_in_one_ring_equal_one_watch() -> None:
     assert msgspec.json.encode(live.state()) == msgspec.json.encode(whole.state())
     assert live.window(6, 6) == whole.window(6, 6)
     assert live.session(6) == whole.session(6)
+
+
+def test_trades_of_one_price_may_come_together() -> None:
+    one, each = TradeRing(GRID), TradeRing(GRID)
+    for ring in (one, each):
+        ring.start(0)
+    for second in (3, 5, 4):  # the last of them late
+        one.add(second * S, 1000, 6, True, 3)
+        for _ in range(3):
+            each.add(second * S, 1000, 2, True)
+    assert one.state() == each.state()
+    assert one.window(6, 3).count == 9

@@ -13,7 +13,7 @@ from warehouse.clock import DAY, MINUTE
 from warehouse.instruments import Grid, Rules, timeframe_us
 from warehouse.records import Candle
 from warehouse.store import Lake
-from warehouse.structure.document import TradeHistory, unbroken
+from warehouse.structure.document import TradeHistory, document_of, unbroken
 
 END = 20_000 * DAY
 DEPTH = 5
@@ -89,7 +89,9 @@ def history(lake: Lake, tick: str, lot: str) -> TradeHistory:
 def test_past_trades_count_in_the_steps_of_today(traded: Lake) -> None:
     before, finer = history(traded, "1", "0.001"), history(traded, "0.1", "0.0001")
     assert len(list(before.trades)) == 100
-    assert list(finer.trades) == [(at, ticks * 10, lots * 10, buy) for at, ticks, lots, buy in before.trades]
+    assert list(finer.trades) == [
+        (at, ticks * 10, lots * 10, buy, count) for at, ticks, lots, buy, count in before.trades
+    ]
     assert finer.complete_from == before.complete_from
 
 
@@ -100,3 +102,18 @@ def test_history_begins_behind_the_last_trade_that_todays_steps_do_not_tell(
     found = history(traded, tick, lot)
     assert len(list(found.trades)) == 100 - last
     assert found.complete_from == trade(last).ts_event + 1
+
+
+def test_trades_that_are_summed_by_minute_are_counted_one_by_one(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    lake.append("trades", [trade(n) for n in range(500)])
+    midnight, now = BEGIN - BEGIN % DAY, BEGIN + 60 * MINUTE
+    rules = msgspec.structs.replace(STORED, tick="0.1")
+    found = past.trades(lake, rules, (midnight, now), now)
+    assert found is not None
+    assert len(list(found.trades)) < 500
+    ring = document_of(rules, {}, found, now).trade_ring(rules.grid)
+    assert ring is not None
+    session = ring.session(ring.second)
+    assert (session.count, session.reason) == (500, None)
+    assert session.lots == sum(trade(n).lots for n in range(500))

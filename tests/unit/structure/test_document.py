@@ -26,7 +26,7 @@ def candles(count: int = 1000) -> dict[str, list[Candle]]:
 
 def trades(span: Micros) -> TradeHistory:
     end = NOW - NOW % 1_000_000
-    rows = [(at, 1_000_000 + at // 500_000 % 977, 1 + at % 7, at % 3 == 0) for at in range(end - span, end, 499_979)]
+    rows = [(at, 1_000_000 + at // 500_000 % 977, 1 + at % 7, at % 3 == 0, 1) for at in range(end - span, end, 499_979)]
     return TradeHistory(trades=rows, complete_from=end - span, complete_to=end, last_trade_id="77")
 
 
