@@ -99,8 +99,8 @@ def trades(lake: Lake, rules: Rules, span: Span, now: Micros) -> TradeHistory | 
     """The market trades of `span` on the grid of `rules`, as far as a context has use for them; None when there is none
     of it.
 
-    What is older than the ring's seconds is summed by minute, price and side: profiles ask for no more, and a day of
-    trades stays small.
+    Those that came too late for the live windows are not of them, as in `stg_trades`. What is older than the ring's
+    seconds is summed by minute, price and side: profiles ask for no more, and a day of trades stays small.
     """
     start, end = max(span[0], now - now % DAY - DAY), span[1]
     day = max(span[0], end - DAY)
@@ -108,9 +108,9 @@ def trades(lake: Lake, rules: Rules, span: Span, now: Micros) -> TradeHistory | 
         start = max(start, end - EXACT)  # too short for any profile
     if end <= start:
         return None
-    columns = ("trade_id", "kind", "price", "size", *COLUMNS)
+    columns = ("trade_id", "kind", "late", "price", "size", *COLUMNS)
     told = executions(lake, rules.venue, rules.instrument, (min(start, day), end), columns)
-    told = told.filter(pl.col("kind") == "market")
+    told = told.filter(pl.col("kind") == "market", ~pl.col("late"))
     rows = gridding.executed(told, rules.grid)
     if (off := told.height - rows.height) > 0:
         reached = int(told["ts_event"][off - 1]) + 1

@@ -107,8 +107,12 @@ class Instrument:
         if self._holed_from or "trades" not in self.inputs.carrier:
             self._resumed(trade, source)
         if trade.ts_event - trade.ts_recv <= AHEAD:
-            self.ring.add(trade.ts_event, trade.ticks, trade.lots, trade.taker_side == "buy")
-            self.fused.profile.add(trade.ts_event, trade.ticks, trade.lots)
+            ring = self.ring
+            if (
+                ring.add(trade.ts_event, trade.ticks, trade.lots, trade.taker_side == "buy")
+                or ring.gaps.repairing(trade.ts_event // SECOND)  # from before its windows, but of this day
+            ):
+                self.fused.profile.add(trade.ts_event, trade.ticks, trade.lots)
             if trade.ts_event > self.ts_trade:
                 self.ts_trade, self._trade_came = trade.ts_event, trade.ts_recv
             if not self._jump.low <= trade.ticks <= self._jump.high:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import polars as pl
 import pytest
 
 from pipelines import past
 from tests.kit.journals import BEGIN, trade
-from warehouse.clock import DAY, MINUTE
+from warehouse.clock import DAY, MINUTE, SECOND
+from warehouse.frames import frame
 from warehouse.instruments import Grid, Rules, timeframe_us
 from warehouse.records import Candle
 from warehouse.store import Lake
 from warehouse.structure.document import TradeHistory, document_of, unbroken
+from warehouse.tables import table
 
 END = 20_000 * DAY
 DEPTH = 5
@@ -117,3 +120,17 @@ def test_trades_that_are_summed_by_minute_are_counted_one_by_one(tmp_path: Path)
     session = ring.session(ring.second)
     assert (session.count, session.reason) == (500, None)
     assert session.lots == sum(trade(n).lots for n in range(500))
+
+
+def test_trades_that_no_live_window_holds_are_in_no_history(tmp_path: Path) -> None:
+    rules, end = msgspec.structs.replace(STORED, tick="0.1"), BEGIN + 2 * SECOND
+    told = frame(table("trades"), [trade(n) for n in range(200)])
+    late = pl.col("trade_id").cast(pl.Int64) % 4 == 0
+    lake, kept = Lake(tmp_path / "told"), Lake(tmp_path / "kept")
+    lake.append("trades", told.with_columns(late.alias("late")))
+    kept.append("trades", told.filter(~late))
+    found = past.trades(lake, rules, (BEGIN, end), end)
+    assert found is not None
+    assert len(list(found.trades)) == 150
+    assert found.sizes is not None
+    assert found == past.trades(kept, rules, (BEGIN, end), end)

@@ -14,6 +14,7 @@ import pytest
 from realtime.channels import CHANNELS, Message
 from realtime.engine import Engine, EngineConfig
 from realtime.message import record_name
+from tests.kit.journals import BEGIN
 from tests.kit.journals import rules as rules_of
 from tests.kit.journals import trade as numbered
 from tests.kit.produced import complaints, engine, run
@@ -93,6 +94,28 @@ def test_a_block_trade_is_published_and_moves_no_metric() -> None:
     flagged = [one for one in said if one["channel"] == "whale_detection:okx:btc-usdt"]
     assert [(one["kind"], one["first_trade_id"], one["size"]) for one in flagged] == [("VENUE", "900", block.size)]
     assert (market.ts_trade, market.inputs.stale["trades"].newest, market.ring.state()) == before
+
+
+def test_the_profile_takes_what_the_windows_took_and_repairs_from_before_them() -> None:
+    market = Engine("okx", "emulated", rules_of("okx", ["BTC-USDT"]), EngineConfig()).instruments["BTC-USDT"]
+    market.observe(BEGIN)
+
+    def lots() -> int:
+        cells: Any = market.fused.profile.state()["minutes"]
+        return sum(lots for _, cell in cells for _, lots in cell)
+
+    for number in (0, 500, 400):
+        market.trade(numbered(number), "okx.public", [])
+    assert lots() == sum(numbered(number).lots for number in (0, 500, 400))
+    before = market.fused.profile.state()
+    market.trade(numbered(100), "okx.public", [])
+    assert market.ring.late == 1
+    assert market.fused.profile.state() == before
+    market.ring.gap(BEGIN + 2 * SECOND, BEGIN + 3 * SECOND)
+    market.trade(numbered(250), "okx.public", [])
+    market.trade(numbered(200_000), "okx.public", [])  # more than the ring's seconds later
+    market.trade(numbered(260), "okx.public", [])
+    assert lots() == sum(numbered(number).lots for number in (0, 500, 400, 250, 200_000, 260))
 
 
 def test_without_prints_all_other_messages_stay_the_same() -> None:
