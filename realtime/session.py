@@ -14,13 +14,18 @@ from warehouse.context import ContextDocument, same_grid
 from warehouse.instruments import Grid
 from warehouse.metrics.bars import BarStore
 from warehouse.metrics.base import Reason
-from warehouse.structure.profile import from_bars, from_counts, point_of_control, value_area
+from warehouse.structure.profile import (
+    SESSION_AGE,
+    SESSION_TRADES,
+    from_bars,
+    from_counts,
+    point_of_control,
+    trades_in,
+    value_area,
+)
 
 KEPT_MINUTES = 180
 """Minutes of live volume kept by price when no document takes them over."""
-
-MIN_TRADED = 30 * MINUTE
-"""A session younger than this has no value area yet."""
 
 
 class Area(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -47,11 +52,15 @@ class SessionProfile:
     __slots__ = (
         "_base",
         "_base_end",
+        "_base_trades",
         "_bins",
         "_cell",
         "_cell_minute",
+        "_count",
+        "_counts",
         "_day",
         "_minutes",
+        "_trades",
         "grid",
         "live_from",
         "width",
@@ -64,9 +73,13 @@ class SessionProfile:
         self._day: Micros = 0
         self._base: dict[int, int] = {}
         self._base_end: Micros = 0
+        self._base_trades = 0
         self._bins: dict[int, int] = {}
+        self._trades = 0
         self._minutes: dict[Micros, Cell] = {}
+        self._counts: dict[Micros, list[int]] = {}
         self._cell: dict[int, int] = {}
+        self._count = [0]
         self._cell_minute: Micros = -1
 
     def begin(self, at: Micros) -> None:
@@ -80,13 +93,16 @@ class SessionProfile:
             self._turn(minute)
         cell = self._cell
         cell[ticks] = cell.get(ticks, 0) + lots
+        self._count[0] += 1
         if self.width and minute >= self._base_end:
             k = ticks // self.width
             self._bins[k] = self._bins.get(k, 0) + lots
+            self._trades += 1
 
     def _turn(self, minute: Micros) -> None:
         known = self._minutes.get(minute)
         cell = self._minutes[minute] = known if isinstance(known, dict) else dict(_pairs(known or {}))
+        count = self._counts.setdefault(minute, [0])
         if known is None:
             if minute - minute % DAY > self._day:
                 self._new_day(minute - minute % DAY)
@@ -95,21 +111,22 @@ class SessionProfile:
             for at, one in self._minutes.items():
                 if at < minute - MINUTE and isinstance(one, dict):
                     self._minutes[at] = array("q", chain.from_iterable(one.items()))
-        self._cell, self._cell_minute = cell, minute
+        self._cell, self._count, self._cell_minute = cell, count, minute
 
     def _fold(self, minute: Micros) -> None:
         """Give up the oldest minute's prices: into the base by bins, or, without a width, out of the session."""
-        cell = self._minutes.pop(minute)
+        cell, (count,) = self._minutes.pop(minute), self._counts.pop(minute)
         if self.width and minute >= self._base_end:
             for ticks, lots in _pairs(cell):
                 k = ticks // self.width
                 self._base[k] = self._base.get(k, 0) + lots
+            self._base_trades += count
             self._base_end = minute + MINUTE
         self.live_from = max(self.live_from, minute + MINUTE)
 
     def _new_day(self, day: Micros) -> None:
         """Everything before midnight belongs to the session before; late trades of it are not ours any more."""
-        self._day, self._base, self._base_end = day, {}, day
+        self._day, self._base, self._base_end, self._base_trades = day, {}, day, 0
         self._rebuild()
 
     def document(self, document: ContextDocument) -> None:
@@ -123,7 +140,7 @@ class SessionProfile:
         if session is not None and session.start >= self._day:
             first = round(session.first_bin / tick / self.width)
             lots = [round(volume * self.grid.size_den / self.grid.size_num) for volume in session.bins]
-            self._day, self._base_end = session.start, session.end
+            self._day, self._base_end, self._base_trades = session.start, session.end, session.trades
             self._base = {first + i: count for i, count in enumerate(lots) if count}
         self._rebuild()
 
@@ -138,6 +155,7 @@ class SessionProfile:
             if spread is not None:
                 for k, lots in enumerate(spread.volumes, spread.first):
                     self._base[k] = self._base.get(k, 0) + round(lots)
+            self._base_trades += trades_in([bar])
             self._base_end += MINUTE
             moved = True
         if moved:
@@ -145,8 +163,10 @@ class SessionProfile:
 
     def _rebuild(self) -> None:
         self._minutes = {at: cell for at, cell in self._minutes.items() if at >= self._base_end}
+        self._counts = {at: self._counts[at] for at in self._minutes}
         self._cell_minute = -1
         self._bins = dict(self._base)
+        self._trades = self._base_trades + sum(count for (count,) in self._counts.values())
         if self.width:
             for cell in self._minutes.values():
                 for ticks, lots in _pairs(cell):
@@ -162,11 +182,13 @@ class SessionProfile:
             return Reason.NO_HISTORY
         if self.live_from < 0 or self.live_from > self._base_end:
             return Reason.WARMUP
-        if now - day < MIN_TRADED:
+        if now - day < SESSION_AGE:
             return Reason.WARMUP
         profile = from_counts(self._bins, self.width, "trades")
         if profile is None:
             return Reason.NO_TRADES
+        if self._trades < SESSION_TRADES:
+            return Reason.WARMUP
         low, high, share = value_area(profile.volumes)
         middle = (profile.first + point_of_control(profile.volumes)) * self.width + self.width / 2
         return Area(
@@ -185,7 +207,10 @@ class SessionProfile:
             "day": self._day,
             "base": [list(row) for row in self._base.items()],
             "base_end": self._base_end,
-            "minutes": [[at, [list(row) for row in _pairs(cell)]] for at, cell in self._minutes.items()],
+            "base_trades": self._base_trades,
+            "minutes": [
+                [at, *self._counts[at], [list(row) for row in _pairs(cell)]] for at, cell in self._minutes.items()
+            ],
         }
 
     def restore(self, state: Mapping[str, object]) -> None:
@@ -193,6 +218,8 @@ class SessionProfile:
         self.live_from, self.width = cast("int", state["live_from"]), cast("int", state["width"])
         self._day, self._base_end = cast("int", state["day"]), cast("int", state["base_end"])
         self._base = dict(cast("list[tuple[int, int]]", state["base"]))
-        rows = cast("list[tuple[int, list[list[int]]]]", state["minutes"])
-        self._minutes = {at: array("q", chain.from_iterable(cell)) for at, cell in rows}
+        self._base_trades = cast("int", state["base_trades"])
+        rows = cast("list[tuple[int, int, list[list[int]]]]", state["minutes"])
+        self._minutes = {at: array("q", chain.from_iterable(cell)) for at, _, cell in rows}
+        self._counts = {at: [count] for at, count, _ in rows}
         self._rebuild()

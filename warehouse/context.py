@@ -102,6 +102,8 @@ class ProfileContext(msgspec.Struct, frozen=True, kw_only=True):
     """Volume by price over `[start, end)`. `source` is `trades` (exact) or `candles_{timeframe}` (approximate).
 
     `bin_width` and prices in quote; `first_bin` is the lower edge of the first of `bins`, whose volumes are base units.
+    `trades` is how many there were, at least: not all candles count them. Point of control and value area of a
+    `session` are None while it is young.
     """
 
     start: Micros
@@ -110,13 +112,14 @@ class ProfileContext(msgspec.Struct, frozen=True, kw_only=True):
     bin_width: float
     first_bin: float
     bins: list[float]
-    poc: float
-    vah: float
-    val: float
-    va_pct: float
+    poc: float | None
+    vah: float | None
+    val: float | None
+    va_pct: float | None
     total: float
     hvn: list[float]
     lvn: list[float]
+    trades: int = 0
 
 
 class ZoneContext(msgspec.Struct, frozen=True, kw_only=True):

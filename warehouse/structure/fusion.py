@@ -90,7 +90,8 @@ def confluence(price: float, context: ContextDocument, atr: float | None, sessio
         max((zone.strength for zone in context.zones if zone.low <= high and zone.high >= low), default=0.0),
     ]
     profile = context.profiles.get("day") or context.profiles.get("previous_session")
-    if profile is not None and any(low <= edge <= high for edge in (profile.poc, profile.vah, profile.val)):
+    edges = () if profile is None else (profile.poc, profile.vah, profile.val)
+    if any(edge is not None and low <= edge <= high for edge in edges):
         families.append(0.3)
     if session_vwap is not None and low <= session_vwap <= high:
         families.append(0.2)

@@ -12,11 +12,16 @@ from math import fsum
 
 import msgspec
 
+from warehouse.clock import MINUTE, Micros
 from warehouse.metrics.bars import Bar
 
 VALUE_AREA = 0.70
 PROMINENCE = 0.10
 """A node stands out by at least this share of the smoothed profile's maximum."""
+
+SESSION_AGE: Micros = 30 * MINUTE
+SESSION_TRADES = 100
+"""A session younger than the one or of fewer trades than the other has no value area yet (`WARMUP`)."""
 
 
 def bin_width(daily_atr: float, tick: str) -> int:
@@ -88,6 +93,11 @@ def coarser(profile: Profile, most: int) -> Profile:
         k = (profile.first + i) // factor
         counts[k] = counts.get(k, 0.0) + volume
     return from_counts(counts, profile.width * factor, profile.source) or profile
+
+
+def trades_in(bars: Iterable[Bar]) -> int:
+    """How many trades the bars are made of, at least: one with volume that does not count them has one."""
+    return sum(min(bar.lots, 1) if bar.count is None else bar.count for bar in bars)
 
 
 def point_of_control(volumes: Sequence[float]) -> int:

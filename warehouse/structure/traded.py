@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,8 @@ from warehouse.metrics.base import Reason, Value
 from warehouse.metrics.ring import TradeRing
 from warehouse.metrics.threshold import Sizes
 from warehouse.structure.profile import (
+    SESSION_AGE,
+    SESSION_TRADES,
     Profile,
     bin_width,
     coarser,
@@ -20,6 +23,7 @@ from warehouse.structure.profile import (
     from_counts,
     nodes,
     point_of_control,
+    trades_in,
     value_area,
 )
 from warehouse.structure.zones import zones
@@ -93,9 +97,10 @@ def profiles_of(
         "previous_session": (today - DAY, today),
     }
     counts: dict[str, dict[int, float]] = {name: {} for name in spans}
+    numbers: Counter[str] = Counter()
     ring = None
     if trades is not None and trades.complete_to > trades.complete_from:
-        ring = _ring(grid, trades, width, spans, counts)
+        ring = _ring(grid, trades, width, spans, counts, numbers)
     else:
         notes.missing("ring", Reason.NO_HISTORY)
     profiles: dict[str, ProfileContext] = {}
@@ -110,7 +115,12 @@ def profiles_of(
             notes.missing(f"profiles.{name}", Reason.NO_HISTORY)
             continue
         profile = coarser(profile, MAX_BINS)
-        profiles[name] = _profile_context(profile, start, end, grid)
+        number = numbers[name] if profile.source == "trades" else max(numbers[name], trades_in(over))
+        young = name == "session" and (end - start < SESSION_AGE or number < SESSION_TRADES)
+        if young:
+            for one in ("poc", "vah", "val", "va_pct"):
+                notes.missing(f"profiles.{name}.{one}", Reason.WARMUP)
+        profiles[name] = _profile_context(profile, start, end, grid, number, young=young)
         if not areas and name != "session" and newest is not None:
             areas = _zones(profile, over, newest.close, grid)
     if not areas:
@@ -124,18 +134,20 @@ def _ring(
     width: int | None,
     spans: Mapping[str, tuple[Micros, Micros]],
     counts: dict[str, dict[int, float]],
+    numbers: Counter[str],
 ) -> TradeRing:
     ring = TradeRing(grid, RING_SECONDS)
     ring.start(trades.complete_from)
-    bounds = [(counts[name], start, end) for name, (start, end) in spans.items()]
+    bounds = [(name, counts[name], start, end) for name, (start, end) in spans.items()]
     cut = trades.complete_to // 1_000_000
     for ts_event, ticks, lots, is_buy, count in trades.trades:
         if ts_event // 1_000_000 < cut:
             ring.add(ts_event, ticks, lots, is_buy, count)
         if width is not None:
             k = ticks // width
-            for bins, start, end in bounds:
+            for name, bins, start, end in bounds:
                 if start <= ts_event < end:
+                    numbers[name] += count
                     bins[k] = bins.get(k, 0) + lots
     ring.advance(cut)
     return ring
@@ -160,7 +172,10 @@ def _profile(
     return from_bars(covered[1], width, covered[0]), covered[1]
 
 
-def _profile_context(profile: Profile, start: Micros, end: Micros, grid: Grid) -> ProfileContext:
+def _profile_context(
+    profile: Profile, start: Micros, end: Micros, grid: Grid, trades: int, *, young: bool
+) -> ProfileContext:
+    """A `young` one has no point of control and no value area."""
     low, high, share = value_area(profile.volumes)
     peaks, valleys = nodes(profile.volumes)
 
@@ -174,13 +189,14 @@ def _profile_context(profile: Profile, start: Micros, end: Micros, grid: Grid) -
         bin_width=price(grid, profile.width),
         first_bin=edge(0),
         bins=[size(grid, volume) for volume in profile.volumes],
-        poc=edge(point_of_control(profile.volumes) + 0.5),
-        vah=edge(high + 1),
-        val=edge(low),
-        va_pct=share,
+        poc=None if young else edge(point_of_control(profile.volumes) + 0.5),
+        vah=None if young else edge(high + 1),
+        val=None if young else edge(low),
+        va_pct=None if young else share,
         total=size(grid, sum(profile.volumes)),
         hvn=[edge(k + 0.5) for k, _ in peaks],
         lvn=[edge(k + 0.5) for k, _ in valleys],
+        trades=trades,
     )
 
 

@@ -102,7 +102,7 @@ def test_the_profile_takes_what_the_windows_took_and_repairs_from_before_them() 
 
     def lots() -> int:
         cells: Any = market.fused.profile.state()["minutes"]
-        return sum(lots for _, cell in cells for _, lots in cell)
+        return sum(lots for _, _, cell in cells for _, lots in cell)
 
     for number in (0, 500, 400):
         market.trade(numbered(number), "okx.public", [])

@@ -114,3 +114,33 @@ def test_trades_that_cover_the_day_make_the_profile_exact() -> None:
     assert document.profiles["session"].source == "trades"
     assert document.profiles["previous_session"].source.startswith("candles_")
     assert document.last_trade_id == "77"
+
+
+@pytest.mark.parametrize(
+    ("age", "count", "young"), [(30, 100, False), (29, 100, True), (30, 99, True)], ids=["old", "early", "quiet"]
+)
+def test_a_young_session_has_volume_but_no_value_area(age: int, count: int, young: bool) -> None:
+    today = NOW - NOW % DAY
+    now = today + age * MINUTE
+    daily = {"1d": list(walk("1d", 100, today))}
+    rows = [(today + age * MINUTE // 3 * i, 1_000_000 + i, 5, True, count - 2 if i == 1 else 1) for i in range(3)]
+    past = TradeHistory(trades=rows, complete_from=today, complete_to=now)
+    document = decode(encode(build(RULES, daily, past, now)))
+    session = document.profiles["session"]
+    assert (session.source, session.trades, session.total) == ("trades", count, 0.015)
+    area = (session.poc, session.vah, session.val, session.va_pct)
+    assert [one is None for one in area] == [young] * 4
+    told = {path: why for path, why in document.reasons.items() if path.startswith("profiles.session")}
+    paths = [f"profiles.session.{name}" for name in ("poc", "vah", "val", "va_pct")]
+    assert told == (dict.fromkeys(paths, "WARMUP") if young else {})
+
+
+def test_a_session_of_candles_is_of_at_least_a_trade_for_each_with_volume() -> None:
+    today = NOW - NOW % DAY
+    now = today + 45 * MINUTE
+    silent = list(walk("1m", 45, now))
+    daily = list(walk("1d", 100, today))
+    telling = [msgspec.structs.replace(one, trade_count=3) for one in silent]
+    for minutes, trades in ((silent, 45), (telling, 135)):
+        session = build(RULES, {"1d": daily, "1m": minutes}, None, now).profiles["session"]
+        assert (session.source, session.trades, session.poc is None) == ("candles_1m", trades, trades < 100)
