@@ -9,11 +9,12 @@ from typing import TypeAlias, cast
 
 import msgspec
 
-from warehouse.clock import DAY, MINUTE, Micros
+from warehouse.clock import DAY, MINUTE, SECOND, Micros
 from warehouse.context import ContextDocument, same_grid
 from warehouse.instruments import Grid
 from warehouse.metrics.bars import BarStore
 from warehouse.metrics.base import Reason
+from warehouse.metrics.gaps import Gaps
 from warehouse.structure.profile import (
     SESSION_AGE,
     SESSION_TRADES,
@@ -60,6 +61,7 @@ class SessionProfile:
         "_counts",
         "_day",
         "_minutes",
+        "_told_end",
         "_trades",
         "grid",
         "live_from",
@@ -74,6 +76,7 @@ class SessionProfile:
         self._base: dict[int, int] = {}
         self._base_end: Micros = 0
         self._base_trades = 0
+        self._told_end: Micros = 0  # up to here by document and bars: what is missing live is in there
         self._bins: dict[int, int] = {}
         self._trades = 0
         self._minutes: dict[Micros, Cell] = {}
@@ -127,6 +130,7 @@ class SessionProfile:
     def _new_day(self, day: Micros) -> None:
         """Everything before midnight belongs to the session before; late trades of it are not ours any more."""
         self._day, self._base, self._base_end, self._base_trades = day, {}, day, 0
+        self._told_end = day
         self._rebuild()
 
     def document(self, document: ContextDocument) -> None:
@@ -141,6 +145,7 @@ class SessionProfile:
             first = round(session.first_bin / tick / self.width)
             lots = [round(volume * self.grid.size_den / self.grid.size_num) for volume in session.bins]
             self._day, self._base_end, self._base_trades = session.start, session.end, session.trades
+            self._told_end = session.end
             self._base = {first + i: count for i, count in enumerate(lots) if count}
         self._rebuild()
 
@@ -159,6 +164,7 @@ class SessionProfile:
             self._base_end += MINUTE
             moved = True
         if moved:
+            self._told_end = self._base_end
             self._rebuild()
 
     def _rebuild(self) -> None:
@@ -173,8 +179,8 @@ class SessionProfile:
                     k = ticks // self.width
                     self._bins[k] = self._bins.get(k, 0) + lots
 
-    def area(self, now: Micros) -> Area | Reason:
-        """Point of control and value area of today up to now, or why there are none."""
+    def area(self, now: Micros, gaps: Gaps) -> Area | Reason:
+        """Point of control and value area of today up to now, or why there are none. `gaps` are the ring's."""
         day = now - now % DAY
         if day > self._day:
             self._new_day(day)
@@ -182,6 +188,8 @@ class SessionProfile:
             return Reason.NO_HISTORY
         if self.live_from < 0 or self.live_from > self._base_end:
             return Reason.WARMUP
+        if gaps.touch(self._told_end // SECOND, now // SECOND + 1):
+            return Reason.GAP
         if now - day < SESSION_AGE:
             return Reason.WARMUP
         profile = from_counts(self._bins, self.width, "trades")
@@ -208,6 +216,7 @@ class SessionProfile:
             "base": [list(row) for row in self._base.items()],
             "base_end": self._base_end,
             "base_trades": self._base_trades,
+            "told_end": self._told_end,
             "minutes": [
                 [at, *self._counts[at], [list(row) for row in _pairs(cell)]] for at, cell in self._minutes.items()
             ],
@@ -218,7 +227,7 @@ class SessionProfile:
         self.live_from, self.width = cast("int", state["live_from"]), cast("int", state["width"])
         self._day, self._base_end = cast("int", state["day"]), cast("int", state["base_end"])
         self._base = dict(cast("list[tuple[int, int]]", state["base"]))
-        self._base_trades = cast("int", state["base_trades"])
+        self._base_trades, self._told_end = cast("int", state["base_trades"]), cast("int", state["told_end"])
         rows = cast("list[tuple[int, int, list[list[int]]]]", state["minutes"])
         self._minutes = {at: array("q", chain.from_iterable(cell)) for at, _, cell in rows}
         self._counts = {at: [count] for at, count, _ in rows}

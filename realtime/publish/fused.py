@@ -70,7 +70,7 @@ class Fused:
         """A second passed: the seam may be ready, the session's value area has moved."""
         self.history.splice(self._ring)
         self.profile.bridge(self._bars)
-        self.area = self.profile.area(now)
+        self.area = self.profile.area(now, self._ring.gaps)
 
     def refresh(self, now: Situation, forming: dict[str, Forming]) -> None:
         """The parts that move by the second."""
