@@ -62,6 +62,7 @@ class Mailbox:
                     while True:
                         await self._certificates()
                         left = await self._report(report())
+                        _heed()
                         await self._announced(news)
                         backoff.reset()
                         if left:
@@ -75,6 +76,7 @@ class Mailbox:
         end = asyncio.get_running_loop().time() + 1.0
         while (left := end - asyncio.get_running_loop().time()) > 0:
             message = await news.get_message(ignore_subscribe_messages=True, timeout=left)
+            _heed()
             if message is None:
                 continue
             venue, _, rest = message["data"].decode().partition(":")
@@ -108,3 +110,10 @@ class Mailbox:
             self._trouble.met(error)
             return False
         return True
+
+
+def _heed() -> None:
+    """End when that was asked for: redis-py may take the cancellation of a task for the time-out it waits for."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
