@@ -16,6 +16,7 @@ from aiohttp import web
 
 from realtime.bus import UNUSABLE, Trouble
 from warehouse import keys
+from warehouse.cancellation import heed
 from warehouse.clock import SECOND, Clock, Micros
 
 log = structlog.get_logger()
@@ -95,6 +96,7 @@ class Board:
                 except UNUSABLE as error:
                     self._trouble.met(error)
                     self.verdict = Verdict(False, [f"bus: {error}"])
+                heed()
                 await asyncio.sleep(1.0 - self._clock.now() % SECOND / SECOND)
         finally:
             await runner.cleanup()

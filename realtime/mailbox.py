@@ -14,6 +14,7 @@ import redis.asyncio as redis
 from realtime.bus import REFUSED, UNUSABLE, Trouble, refused
 from realtime.feed import Accept, Backoff
 from warehouse import keys
+from warehouse.cancellation import heed
 from warehouse.errors import ConfigError, PublishError
 from warehouse.journal import Kind
 
@@ -62,7 +63,7 @@ class Mailbox:
                     while True:
                         await self._certificates()
                         left = await self._report(report())
-                        _heed()
+                        heed()
                         await self._announced(news)
                         backoff.reset()
                         if left:
@@ -76,7 +77,7 @@ class Mailbox:
         end = asyncio.get_running_loop().time() + 1.0
         while (left := end - asyncio.get_running_loop().time()) > 0:
             message = await news.get_message(ignore_subscribe_messages=True, timeout=left)
-            _heed()
+            heed()
             if message is None:
                 continue
             venue, _, rest = message["data"].decode().partition(":")
@@ -110,10 +111,3 @@ class Mailbox:
             self._trouble.met(error)
             return False
         return True
-
-
-def _heed() -> None:
-    """End when that was asked for: redis-py may take the cancellation of a task for the time-out it waits for."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError

@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 from warehouse import keys
 from warehouse.budgets.limits import Limit
 from warehouse.budgets.own import LONG, PATIENCE, OwnBudget, Sleep, size_and_rate
+from warehouse.cancellation import heed
 from warehouse.clock import SECOND, Micros, monotonic
 from warehouse.errors import RateLimited
 
@@ -230,6 +231,7 @@ class SharedBudget:
             gate = keys.gate(self.venue, limit.gate)
             reply = self._bus.eval(script, 2, key, gate, *[str(arg) for arg in args])
             wait, born, told = await cast("Awaitable[tuple[int, bytes, int]]", reply)
+            heed()
         except (RedisError, OSError) as error:
             if self._away_since is None:
                 log.warning("budget_without_bus", venue=self.venue, share=self._own.share, error=str(error))

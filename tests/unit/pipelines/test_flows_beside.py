@@ -39,6 +39,7 @@ async def test_each_dataset_lands_what_the_venue_tells_and_a_second_run_adds_not
     venue, made = here
     settings = made.settings
     await load_reference.fn(settings, venue, BTC)
+    slot = SystemClock().now() // (5 * MINUTE)
     loads = (load_price_candles, load_open_interest, load_books, load_insurance, load_calendar)
     for load in loads:
         report = await load.fn(settings, venue, BTC)
@@ -62,7 +63,6 @@ async def test_each_dataset_lands_what_the_venue_tells_and_a_second_run_adds_not
     assert lake.read("insurance")["balance"].min() > 0  # type: ignore[operator]
     assert {"BTC-USDT", "BTC-USDT-PERP"} <= set(lake.read("calendar")["instrument"])
     kept = {name: lake.read(name) for name in ("price_candles", "open_interest", "calendar")}
-    slot = SystemClock().now() // (5 * MINUTE)
     for load in loads:
         assert (await load.fn(settings, venue, BTC)).error is None
     again = open_lake(settings)

@@ -1,0 +1,16 @@
+"""The end of a task that a library swallowed."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+def heed() -> None:
+    """Raise CancelledError when this task was told to end and runs on. To be called after redis-py's replies.
+
+    Its `wait_for` takes a cancellation that comes together with what it waited for as that
+    (https://github.com/python/cpython/issues/86296, mended in Python 3.12), so a loop would never end.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
