@@ -5,7 +5,6 @@ from __future__ import annotations
 import polars as pl
 
 from warehouse.instruments import ROUNDING, SLACK, Grid
-from warehouse.metrics.bars import CANDLE_FIELDS, Bar
 
 PRICES = ("open", "high", "low", "close")
 
@@ -41,21 +40,21 @@ def executed(trades: pl.DataFrame, grid: Grid) -> pl.DataFrame:
     return rows.filter(off.cum_sum(reverse=True) == 0)
 
 
-def bars(candles: pl.DataFrame, grid: Grid) -> list[Bar]:
+def bars(candles: pl.DataFrame, grid: Grid) -> pl.DataFrame:
     """`bar_on` of each row's `CANDLE_FIELDS`, `open_time` in int microseconds. Raises ValueError off the grid."""
     made = candles.select(
         "open_time",
         *[ticks(pl.col(name), grid) for name in PRICES],
-        _steps("volume", grid.size_num, grid.size_den),
-        _steps("quote_volume", grid.notional_num, grid.notional_den),
-        _steps("taker_buy_volume", grid.size_num, grid.size_den),
-        "trade_count",
+        _steps("volume", grid.size_num, grid.size_den).cast(pl.Int64).alias("lots"),
+        _steps("quote_volume", grid.notional_num, grid.notional_den).alias("tick_lots"),
+        _steps("taker_buy_volume", grid.size_num, grid.size_den).cast(pl.Int64).alias("buy_lots"),
+        pl.col("trade_count").cast(pl.Int64).alias("count"),
     )
     for name in PRICES:
         if made[name].null_count():
             price = candles.filter(made[name].is_null())[name][0]
             raise ValueError(f"{name} {price!r} is not a positive multiple of the tick {grid.tick!r}")
-    return list(map(Bar, *[made[name].to_list() for name in CANDLE_FIELDS]))
+    return made
 
 
 def divided(amount: pl.Expr, by: int) -> pl.Expr:

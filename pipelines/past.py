@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from itertools import islice
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -19,6 +19,7 @@ from warehouse.instruments import Grid, Rules, timeframe_us
 from warehouse.metrics.bars import CANDLE_FIELDS, Bar
 from warehouse.records import SequenceGap, Trade
 from warehouse.structure.document import TradeHistory
+from warehouse.structure.series import COMPUTED, Series
 from warehouse.tables import Coverage, table
 
 if TYPE_CHECKING:
@@ -31,11 +32,11 @@ PRINT = ("ts_event", "ticks", "lots", "taker_side", "count")
 """The columns of a row of `TradeHistory.trades`."""
 
 
-def bars(lake: Lake, venue: str, depth: int, grids: Mapping[str, Grid]) -> dict[str, dict[str, list[Bar]]]:
-    """The newest `depth` closed bars of a venue's instruments that have a grid, by instrument and timeframe.
+def bars(lake: Lake, venue: str, depth: int, grids: Mapping[str, Grid], as_of: Micros) -> dict[str, dict[str, Series]]:
+    """The newest `depth` bars, closed at `as_of`, of a venue's instruments that have a grid, by instrument and
+    timeframe.
 
-    Behind a hole some may be missing: no structure asks for them. A bar off its instrument's grid is of other rules
-    than today's: it and the older ones of its timeframe are left out.
+    A bar off its instrument's grid is of other rules than today's: it and the older ones of its timeframe are left out.
     """
     series = ["instrument", "timeframe"]
     closed = lake.scan("candles").filter(pl.col("venue") == venue, pl.col("closed"))
@@ -46,13 +47,25 @@ def bars(lake: Lake, venue: str, depth: int, grids: Mapping[str, Grid]) -> dict[
     ]
     rows = integers(closed.filter(pl.any_horizontal(pl.lit(False), *recent)).select(*series, *CANDLE_FIELDS).collect())
     newest = rows.sort("open_time", maintain_order=True).group_by(series, maintain_order=True).tail(depth)
-    found: dict[str, dict[str, list[Bar]]] = {}
+    found: dict[str, dict[str, Series]] = {}
     for (instrument,), rows in newest.group_by("instrument", maintain_order=True):
         if (grid := grids.get(str(instrument))) is not None and (part := gridding.reached(rows, grid)).height:
-            made = iter(gridding.bars(part, grid))
+            made = gridding.bars(part, grid)
             runs = part["timeframe"].rle().struct.unnest()
-            found[str(instrument)] = {name: list(islice(made, count)) for count, name in runs.iter_rows()}
+            starts = accumulate(runs["len"], initial=0)
+            found[str(instrument)] = {
+                name: _series(made.slice(start, count), name).unbroken(as_of)
+                for start, (count, name) in zip(starts, runs.iter_rows(), strict=False)
+            }
     return found
+
+
+def _series(bars: pl.DataFrame, timeframe: str) -> Series:
+    """Of rows of bars, ascending."""
+    if bars["open_time"].n_unique() < bars.height:
+        bars = bars.unique("open_time", keep="last", maintain_order=True)
+    columns = {name: bars[name].to_numpy() for name in COMPUTED}
+    return Series(timeframe, columns, lambda start, end: [Bar(*row) for row in bars.slice(start, end - start).rows()])
 
 
 def complete(lake: Lake, venue: str) -> dict[str, Span]:

@@ -24,6 +24,7 @@ from warehouse.clock import SECOND, SystemClock
 from warehouse.context import ContextDocument, encode
 from warehouse.instruments import Rules
 from warehouse.structure.document import document_of
+from warehouse.structure.measured import measured
 from warehouse.tables import ContextDocument as ContextRow
 
 if TYPE_CHECKING:
@@ -39,12 +40,12 @@ def judge_structure(settings: Settings, venue: str, scope: Scope, repaired: bool
     After history was `repaired`, an event tells of each document that says something else now.
     """
     clock = SystemClock()
-    began = clock.now()
+    now = clock.now()
     wanted = [listing.instrument for listing in scope.listings(settings, venue)]
     lake, bus = open_lake(settings), open_bus(settings)
     rules = {row.instrument: row for row in lake.rows("instruments", match={"venue": venue}) if isinstance(row, Rules)}
     grids = {name: rules[name].grid for name in wanted if name in rules}
-    bars = past.bars(lake, venue, settings.candles_depth, grids)
+    bars = measured(past.bars(lake, venue, settings.candles_depth, grids, now))
     spans = past.complete(lake, venue)
     known = _digests(lake, venue)
     notes: dict[str, int] = {}
@@ -53,7 +54,6 @@ def judge_structure(settings: Settings, venue: str, scope: Scope, repaired: bool
         if instrument not in rules or instrument not in bars:
             notes[f"{instrument}: no rules or no candles in the lake; run 'p9 backfill reference candles'"] = 1
             continue
-        now = clock.now()
         history = past.trades(lake, rules[instrument], spans.get(instrument, (0, 0)), now)
         document = document_of(rules[instrument], bars[instrument], history, now)
         payload = encode(document)
@@ -75,7 +75,7 @@ def judge_structure(settings: Settings, venue: str, scope: Scope, repaired: bool
         done=len(wanted) - len(notes),
         rows=len(made),
         landed=len(made),
-        seconds=(clock.now() - began) / SECOND,
+        seconds=(clock.now() - now) / SECOND,
         notes=notes,
         error=None if len(notes) < len(wanted) else "nothing to judge: the lake holds no candles of this venue",
     )

@@ -7,16 +7,19 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.structure.making import alone, levels_of, series
 from warehouse.metrics.bars import Bar
-from warehouse.structure.atr import adx, atr
+from warehouse.structure.atr import atr
 from warehouse.structure.breaks import breaks
-from warehouse.structure.levels import levels
+from warehouse.structure.levels import _Visit, _visits
+from warehouse.structure.measured import Lengths, measure
 from warehouse.structure.profile import Profile, coarser, nodes, value_area
 from warehouse.structure.regime import classify, rank, regime
 from warehouse.structure.swings import swings
 from warehouse.structure.zones import zones
 
 DAY = 86_400_000_000
+FIVE = Lengths(range=5, fast=3, slow=7, volume=4)
 
 
 @st.composite
@@ -34,14 +37,14 @@ def bars(draw: st.DrawFn, least: int = 1, most: int = 60) -> list[Bar]:
 @given(bars(), st.integers(1, 4), st.integers(1, 4))
 def test_swings_and_breaks_are_prefix_stable(given_bars: list[Bar], left: int, right: int) -> None:
     ranges = atr(given_bars)
-    pivots = swings(given_bars, DAY, left, right, ranges)
-    events, _ = breaks(given_bars, pivots, DAY, ranges)
+    pivots = swings(series(given_bars), left, right, ranges)
+    events, _ = breaks(series(given_bars), pivots, ranges)
     assert [p.known for p in pivots] == sorted(p.known for p in pivots)
     for m in range(1, len(given_bars) + 1):
         prefix = given_bars[:m]
-        some = swings(prefix, DAY, left, right, atr(prefix))
+        some = swings(series(prefix), left, right, atr(prefix))
         assert some == [p for p in pivots if p.known < m]
-        assert breaks(prefix, some, DAY, atr(prefix))[0] == [e for e in events if e.at < m]
+        assert breaks(series(prefix), some, atr(prefix))[0] == [e for e in events if e.at < m]
 
 
 @given(bars(least=3))
@@ -54,20 +57,72 @@ def test_swings_equal_their_definition(given_bars: list[Bar]) -> None:
             expected.append(("high", j))
         if bar.low < min(b.low for b in before) and bar.low <= min(b.low for b in after):
             expected.append(("low", j))
-    assert [(s.kind, s.at) for s in swings(given_bars, DAY, 2, 3)] == expected
+    assert [(s.kind, s.at) for s in swings(series(given_bars), 2, 3)] == expected
 
 
 @given(bars())
 def test_atr_and_adx_are_prefix_stable(given_bars: list[Bar]) -> None:
     for m in range(len(given_bars) + 1):
-        assert atr(given_bars[:m], 5) == atr(given_bars, 5)[:m]
-        assert adx(given_bars[:m], 5) == adx(given_bars, 5)[:m]
+        some, whole = alone(given_bars[:m], FIVE), alone(given_bars, FIVE)
+        assert atr(given_bars[:m], 5) == atr(given_bars, 5)[:m] == some.atr
+        for name in ("atr", "natr", "plus_di", "minus_di", "adx"):
+            assert getattr(some, name) == getattr(whole, name)[:m]
+
+
+@given(bars(least=0), st.integers(1, 7))
+def test_the_directional_index_equals_its_definition(given_bars: list[Bar], n: int) -> None:
+    told = alone(given_bars, Lengths(range=n))
+    plus = minus = span = moved = 0.0
+    average: float | None = None
+    for i, bar in enumerate(given_bars):
+        if i:
+            before = given_bars[i - 1]
+            up, down = bar.high - before.high, before.low - bar.low
+            keep = 1.0 if i < n else 1.0 - 1.0 / n
+            plus = plus * keep + (up if up > down and up > 0 else 0)
+            minus = minus * keep + (down if down > up and down > 0 else 0)
+            span = span * keep + (max(bar.high, before.close) - min(bar.low, before.close))
+        if i < n:
+            assert (told.plus_di[i], told.minus_di[i], told.adx[i]) == (None, None, None)
+            continue
+        ways = (100.0 * plus / span, 100.0 * minus / span) if span else (0.0, 0.0)
+        if sum(ways):
+            index = 100.0 * abs(ways[0] - ways[1]) / sum(ways)
+            moved += index if i < 2 * n else 0.0
+            average = None if average is None else (average * (n - 1) + index) / n
+        average = moved / n if i == 2 * n - 1 else average
+        assert (told.plus_di[i], told.minus_di[i], told.adx[i]) == (*ways, average)
+
+
+@given(st.lists(bars(least=0), min_size=1, max_size=5))
+def test_a_series_says_the_same_among_others_as_alone(several: list[list[Bar]]) -> None:
+    names = ("atr", "natr", "plus_di", "minus_di", "adx", "fast", "slow", "volume")
+    for one, given_bars in zip(measure([series(each) for each in several], FIVE), several, strict=True):
+        own = alone(given_bars, FIVE)
+        assert [getattr(one, name) for name in names] == [getattr(own, name) for name in names]
+
+
+@given(bars(most=120), st.integers(980, 1020), st.integers(0, 6), st.integers(1, 8), st.integers(0, 5))
+def test_visits_equal_their_definition(given_bars: list[Bar], low: int, wide: int, scale: int, start: int) -> None:
+    high, side, entered, expected = low + wide, 0, -1, []
+    for i, bar in enumerate(given_bars[start:], start):
+        if entered < 0 and side and bar.low <= high and bar.high >= low:
+            entered = i
+        if entered >= 0:
+            into = low - bar.close if side > 0 else bar.close - high
+            back = bar.close - high if side > 0 else low - bar.close
+            if into >= 0.25 * scale or back >= scale:
+                expected.append(_Visit(entered, i, into < 0.25 * scale, side > 0))
+                side, entered = 0, -1
+        if entered < 0 and (bar.close >= high + scale or bar.close <= low - scale):
+            side = 1 if bar.close >= high + scale else -1
+    assert _visits(series(given_bars), start, low, high, scale) == expected
 
 
 @given(bars(least=40, most=120))
 @settings(max_examples=40)
 def test_levels_keep_within_their_bounds(given_bars: list[Bar]) -> None:
-    found = levels({"1d": given_bars}, given_bars[-1].close)
+    found = levels_of(given_bars)
     assert len(found) <= 20
     assert [level.strength for level in found] == sorted((level.strength for level in found), reverse=True)
     for level in found:
@@ -75,27 +130,27 @@ def test_levels_keep_within_their_bounds(given_bars: list[Bar]) -> None:
         assert level.zone_low <= level.price <= level.zone_high
         assert level.first_seen <= given_bars[-1].open_time + DAY
         assert level.touches >= 1
-    assert found == levels({"1d": given_bars}, given_bars[-1].close)
+    assert found == levels_of(given_bars)
 
 
 @given(bars(least=150, most=700), st.sampled_from([3, 14]))
 @settings(max_examples=15, deadline=None)
 def test_the_regime_equals_its_definition(given_bars: list[Bar], n: int) -> None:
-    scales, directions = atr(given_bars, n), adx(given_bars, n)
-    natr = [None if scale is None else scale / bar.close for scale, bar in zip(scales, given_bars, strict=True)]
+    told = alone(given_bars, Lengths(range=n))
+    natr = [None if scale is None else scale / bar.close for scale, bar in zip(told.atr, given_bars, strict=True)]
     confirmed, before, since = None, None, n - 1
     for i in range(n, len(given_bars)):
         ranked = sorted(value for value in natr[max(0, i - 500) : i] if value is not None)
-        direction, now, raw = directions[i], natr[i], None
-        if len(ranked) >= 100 and direction is not None and direction.adx is not None and now is not None:
+        plus, minus, strength, now, raw = told.plus_di[i], told.minus_di[i], told.adx[i], natr[i], None
+        if len(ranked) >= 100 and None not in (plus, minus, strength, now):
             path = sum(abs(given_bars[k].close - given_bars[k - 1].close) for k in range(i - 19, i + 1))
             if path:
                 efficiency = abs(given_bars[i].close - given_bars[i - 20].close) / path
-                raw = classify(rank(now, ranked), direction.adx, efficiency, direction.plus_di, direction.minus_di)
+                raw = classify(rank(now, ranked), strength, efficiency, plus, minus)  # type: ignore[arg-type]
         if raw is not None and raw == before and raw != confirmed:
             confirmed, since = raw, i
         before = raw
-    found = regime(given_bars, n)
+    found = regime(told)
     if before is not None:
         assert (found.regime, found.raw, found.age) == (confirmed, before, len(given_bars) - 1 - since)
     else:
@@ -105,7 +160,7 @@ def test_the_regime_equals_its_definition(given_bars: list[Bar], n: int) -> None
 @given(bars(least=150, most=170))
 @settings(max_examples=10, deadline=None)
 def test_the_regime_is_null_only_with_a_reason(given_bars: list[Bar]) -> None:
-    found = regime(given_bars)
+    found = regime(alone(given_bars))
     assert (found.regime is None) == (found.reason is not None)
 
 

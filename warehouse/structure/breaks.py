@@ -8,12 +8,14 @@ pivots that become known with it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import Literal
 
 import msgspec
 
 from warehouse.clock import Micros
-from warehouse.metrics.bars import Bar
+from warehouse.instruments import timeframe_us
+from warehouse.structure.series import Series
 from warehouse.structure.swings import Swing
 
 Direction = Literal["UP", "DOWN"]
@@ -47,70 +49,82 @@ class _Reference:
         self.swept = False
 
 
-def _judge(
-    events: list[Break],
-    bar: Bar,
-    i: int,
-    high: _Reference | None,
-    low: _Reference | None,
-    trend: Direction | None,
-    known_at: Micros,
-    scale: float | None,
-) -> Direction | None:
-    """What a bar that went beyond a reference did there; returns the trend after it."""
-    up = high is not None and not high.broken and bar.close > high.swing.price
-    down = low is not None and not low.broken and bar.close < low.swing.price
-    if up and down and high is not None and low is not None:
-        up = high.swing.at > low.swing.at
-        down = not up
-    for side, fires, direction in ((high, up, "UP"), (low, down, "DOWN")):
-        if side is None or side.broken:
-            continue
-        price = side.swing.price
-        wick = bar.high > price > bar.close if direction == "UP" else bar.low < price < bar.close
-        excess = bar.close - price if direction == "UP" else price - bar.close
-        if not fires and (side.swept or not wick):
-            continue
-        toward: Direction = "UP" if direction == "UP" else "DOWN"
-        kind: Literal["BOS", "CHOCH", "SWEEP"] = "SWEEP"
-        if fires:
-            kind = "CHOCH" if trend is not None and trend != toward else "BOS"
-        events.append(
-            Break(
-                kind, toward, price, side.swing.pivot_time, known_at, bar.close,
-                excess / scale if scale else None, i, fires and trend is None,
-            )
-        )  # fmt: skip
-        if fires:
-            trend = toward
-            side.broken = True
+class _State:
+    """The references in force, the trend, and what happened."""
+
+    __slots__ = ("events", "high", "low", "trend")
+
+    def __init__(self) -> None:
+        self.events: list[Break] = []
+        self.trend: Direction | None = None
+        self.high: _Reference | None = None
+        self.low: _Reference | None = None
+
+    def known(self, swing: Swing) -> None:
+        """A swing takes the place of the one of its kind before."""
+        if swing.kind == "high":
+            self.high = _Reference(swing)
         else:
-            side.swept = True
-    return trend
+            self.low = _Reference(swing)
+
+    def bounds(self) -> tuple[float, float]:
+        """A bar below the one and above the other has nothing to tell."""
+        high, low = self.high, self.low
+        return (
+            inf if high is None or high.broken else high.swing.price,
+            -inf if low is None or low.broken else low.swing.price,
+        )
+
+    def judge(self, top: int, bottom: int, close: int, at: int, known_at: Micros, scale: float | None) -> None:
+        """What a bar that went beyond a reference did there."""
+        high, low = self.high, self.low
+        up = high is not None and not high.broken and close > high.swing.price
+        down = low is not None and not low.broken and close < low.swing.price
+        if up and down and high is not None and low is not None:
+            up = high.swing.at > low.swing.at
+            down = not up
+        toward: Direction
+        for side, fires, toward in ((high, up, "UP"), (low, down, "DOWN")):
+            if side is None or side.broken:
+                continue
+            price = side.swing.price
+            wick = top > price > close if toward == "UP" else bottom < price < close
+            if not fires and (side.swept or not wick):
+                continue
+            kind: Literal["BOS", "CHOCH", "SWEEP"] = "SWEEP"
+            if fires:
+                kind = "CHOCH" if self.trend not in (None, toward) else "BOS"
+            excess = close - price if toward == "UP" else price - close
+            self.events.append(
+                Break(
+                    kind, toward, price, side.swing.pivot_time, known_at, close,
+                    excess / scale if scale else None, at, fires and self.trend is None,
+                )
+            )  # fmt: skip
+            if fires:
+                self.trend = toward
+                side.broken = True
+            else:
+                side.swept = True
 
 
 def breaks(
-    bars: Sequence[Bar], found: Sequence[Swing], length_us: Micros, atr: Sequence[float | None] = ()
+    series: Series, found: Sequence[Swing], atr: Sequence[float | None] = ()
 ) -> tuple[list[Break], Direction | None]:
     """All breaks in order, and the trend after the last bar. Each swing is broken once and swept at most once."""
-    events: list[Break] = []
-    trend: Direction | None = None
-    high: _Reference | None = None
-    low: _Reference | None = None
+    state = _State()
+    above, below = state.bounds()
+    length = timeframe_us(series.timeframe)
     pending = iter(found)
     coming = next(pending, None)
-    for i, bar in enumerate(bars):
-        beyond = (high is not None and not high.broken and bar.high > high.swing.price) or (
-            low is not None and not low.broken and bar.low < low.swing.price
-        )
-        if beyond:
-            trend = _judge(
-                events, bar, i, high, low, trend, bar.open_time + length_us, atr[i] if i < len(atr) else None
-            )
-        while coming is not None and coming.known <= i:
-            if coming.kind == "high":
-                high = _Reference(coming)
-            else:
-                low = _Reference(coming)
-            coming = next(pending, None)
-    return events, trend
+    for i, (top, bottom) in enumerate(zip(series.high, series.low, strict=True)):
+        if top > above or bottom < below:
+            scale = atr[i] if i < len(atr) else None
+            state.judge(top, bottom, series.close[i], i, series.open_time[i] + length, scale)
+            above, below = state.bounds()
+        if coming is not None and coming.known <= i:
+            while coming is not None and coming.known <= i:
+                state.known(coming)
+                coming = next(pending, None)
+            above, below = state.bounds()
+    return state.events, state.trend

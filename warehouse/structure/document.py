@@ -1,4 +1,4 @@
-"""Closed bars and past trades in, context document out: the one place where all of structure is put together."""
+"""Measured series and past trades in, context document out: the one place where all of structure is put together."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ from warehouse.metrics.bars import Bar, bar_of
 from warehouse.metrics.base import Reason
 from warehouse.metrics.volumes import DAY_MINUTES
 from warehouse.records import Candle
-from warehouse.structure.atr import LENGTH, adx, atr
 from warehouse.structure.breaks import Break, breaks
 from warehouse.structure.efficiency import choppiness, efficiency_ratio
 from warehouse.structure.estimators import ESTIMATORS, volatility
 from warehouse.structure.levels import KeyLevel, levels
+from warehouse.structure.measured import Measured, measured
 from warehouse.structure.regime import regime
+from warehouse.structure.series import Series
 from warehouse.structure.swings import Swing, structure_state, swings
 from warehouse.structure.traded import Notes, TradeHistory, price, profiles_of, size
 from warehouse.structure.trend import htf_bias, trend, trend_alignment
-from warehouse.structure.volume import volume_ema, volume_sma
+from warehouse.structure.volume import volume_sma
 
-__all__ = ["TradeHistory", "build", "closed_bars", "document_of", "unbroken"]
+__all__ = ["TradeHistory", "build", "closed_bars", "document_of"]
 
 LEVEL_TIMEFRAMES = ("1d", "12h", "4h", "1h")
 KEPT_BARS = 120
@@ -39,52 +40,39 @@ KEPT_SWINGS = 16
 KEPT_BREAKS = 12
 
 
-def closed_bars(candles: Iterable[Candle], timeframe: str, grid: Grid, as_of: Micros) -> list[Bar]:
-    """The bars of closed candles, as `unbroken` has them."""
-    length = timeframe_us(timeframe)
-    bars = [bar_of(c, grid) for c in candles if c.closed and c.open_time + length <= as_of]
-    return unbroken(bars, timeframe, as_of)
-
-
-def unbroken(bars: Iterable[Bar], timeframe: str, as_of: Micros) -> list[Bar]:
-    """Bars closed at `as_of`, ascending, one per open time, from the newest hole on: nothing is bridged."""
-    length = timeframe_us(timeframe)
-    kept = {bar.open_time: bar for bar in bars if bar.open_time + length <= as_of}
-    times = sorted(kept)
-    start = 0
-    for i in range(1, len(times)):
-        if times[i] - times[i - 1] != length:
-            start = i
-    return [kept[at] for at in times[start:]]
+def closed_bars(candles: Iterable[Candle], timeframe: str, grid: Grid, as_of: Micros) -> Series:
+    """The unbroken bars of closed candles. Raises ValueError for a price off the grid."""
+    return Series.of(timeframe, (bar_of(one, grid) for one in candles if one.closed)).unbroken(as_of)
 
 
 def build(
-    rules: Rules, bars_by_timeframe: Mapping[str, Sequence[Candle]], trades: TradeHistory | None, as_of: Micros
+    rules: Rules, candles_by_timeframe: Mapping[str, Sequence[Candle]], trades: TradeHistory | None, as_of: Micros
 ) -> ContextDocument:
     """The context of one instrument as of `as_of`, from its candles, which may hold open ones (left out).
 
     Raises ValueError for a price off the instrument's grid.
     """
-    bars = {tf: closed_bars(candles, tf, rules.grid, as_of) for tf, candles in bars_by_timeframe.items()}
-    return document_of(rules, bars, trades, as_of)
+    series = {tf: closed_bars(candles, tf, rules.grid, as_of) for tf, candles in candles_by_timeframe.items()}
+    return document_of(rules, measured({"": series})[""], trades, as_of)
 
 
 def document_of(
-    rules: Rules, closed: Mapping[str, Sequence[Bar]], trades: TradeHistory | None, as_of: Micros
+    rules: Rules, given: Mapping[str, Measured], trades: TradeHistory | None, as_of: Micros
 ) -> ContextDocument:
-    """The context of one instrument as of `as_of`, from its closed bars by timeframe, in any order.
+    """The context of one instrument as of `as_of`, from its measured series by timeframe, of bars closed by then.
 
     Same inputs, same document. Too little history gives null with a reason, never a guess.
     """
     grid = rules.grid
     notes = Notes()
-    bars = {tf: unbroken(closed.get(tf, ()), tf, as_of) for tf in TIMEFRAMES}
-    ranges = {tf: atr(bars[tf]) for tf in TIMEFRAMES}
-    swung = {tf: swings(bars[tf], timeframe_us(tf), atr=ranges[tf]) for tf in TIMEFRAMES}
+    known = {tf: given[tf] for tf in TIMEFRAMES if tf in given and len(given[tf].series)}
+    series = {tf: one.series for tf, one in known.items()}
+    bars = {tf: one.newest(KEPT_BARS) for tf, one in series.items()}
+    swung = {tf: swings(one.series, atr=one.atr) for tf, one in known.items()}
     frames: dict[str, TimeframeContext] = {}
     for timeframe in TIMEFRAMES:
-        if bars[timeframe]:
-            frames[timeframe] = _frame(timeframe, bars[timeframe], ranges[timeframe], swung[timeframe], grid, notes)
+        if timeframe in known:
+            frames[timeframe] = _frame(known[timeframe], bars[timeframe], swung[timeframe], grid, notes)
         else:
             notes.missing(f"timeframes.{timeframe}", Reason.NO_HISTORY)
     score, bias = htf_bias({tf: frame.trend_score for tf, frame in frames.items()})
@@ -92,14 +80,13 @@ def document_of(
     if bias.value is None:
         notes.missing("htf_bias", bias.reason)
     newest = _newest(bars)
-    judged = {tf: bars[tf] for tf in LEVEL_TIMEFRAMES if bars[tf]}
-    found = levels(judged, newest.close, ranges=ranges, swung=swung) if newest else []
+    found = levels({tf: known[tf] for tf in LEVEL_TIMEFRAMES if tf in known}, swung, newest.close) if newest else []
     if not found:
         notes.missing("levels", Reason.NO_HISTORY)
     profiles, ring, areas = profiles_of(
-        rules, bars, frames["1d"].atr if "1d" in frames else None, trades, as_of, newest, notes
+        rules, series, frames["1d"].atr if "1d" in frames else None, trades, as_of, newest, notes
     )
-    minutes = bars["1m"][-DAY_MINUTES:]
+    minutes = series.get("1m")
     document = ContextDocument(
         venue=rules.venue,
         instrument=rules.instrument,
@@ -108,7 +95,7 @@ def document_of(
         lot=rules.lot,
         contract_value=rules.contract_value,
         batch_end={tf: frame.batch_end for tf, frame in frames.items()},
-        bars={tf: bars[tf][-KEPT_BARS:] for tf in TIMEFRAMES if bars[tf]},
+        bars=bars,
         timeframes=frames,
         levels=[_level(level, grid) for level in found],
         htf_bias=None if bias.value is None else str(bias.value),
@@ -120,8 +107,8 @@ def document_of(
         ring=None if ring is None else msgspec.json.encode(ring.state()),
         cut=None if ring is None else ring.second,
         last_trade_id=None if trades is None or ring is None else trades.last_trade_id,
-        minutes_from=minutes[0].open_time if minutes else 0,
-        minutes=[bar.lots for bar in minutes],
+        minutes_from=0 if minutes is None else minutes.open_time[-DAY_MINUTES:][0],
+        minutes=[] if minutes is None else minutes.columns["lots"][-DAY_MINUTES:].tolist(),
         sizes=None if trades is None else trades.sizes,
     )
     return msgspec.structs.replace(document, digest=digest(document))
@@ -129,30 +116,26 @@ def document_of(
 
 def _newest(bars: Mapping[str, Sequence[Bar]]) -> Bar | None:
     """The bar whose end is latest; of equals the shortest."""
-    ends = [(bars[tf][-1].open_time + timeframe_us(tf), i, tf) for i, tf in enumerate(TIMEFRAMES) if bars[tf]]
+    ends = [(bars[tf][-1].open_time + timeframe_us(tf), i, tf) for i, tf in enumerate(TIMEFRAMES) if tf in bars]
     return bars[max(ends)[2]][-1] if ends else None
 
 
-def _frame(
-    timeframe: str, bars: list[Bar], ranges: list[float | None], pivots: list[Swing], grid: Grid, notes: Notes
-) -> TimeframeContext:
-    path = f"timeframes.{timeframe}"
-    length = timeframe_us(timeframe)
-    directions = adx(bars)
-    scale, last = ranges[-1], directions[-1]
-    if scale is None:
-        notes.missing(f"{path}.atr", Reason.NO_HISTORY)
-        notes.missing(f"{path}.natr", Reason.NO_HISTORY)
-    if last is None or last.adx is None:
-        notes.missing(f"{path}.adx", Reason.NO_HISTORY)
-    if last is None:
-        notes.missing(f"{path}.plus_di", Reason.NO_HISTORY)
-        notes.missing(f"{path}.minus_di", Reason.NO_HISTORY)
+def _frame(measured: Measured, bars: list[Bar], pivots: list[Swing], grid: Grid, notes: Notes) -> TimeframeContext:
+    """`bars` are the newest of the series: as many as the document keeps."""
+    series = measured.series
+    path = f"timeframes.{series.timeframe}"
+    scale, natr = measured.atr[-1], measured.natr[-1]
+    plus_di, minus_di, adx = measured.plus_di[-1], measured.minus_di[-1], measured.adx[-1]
     state = structure_state(pivots)
-    broken, direction = breaks(bars, pivots, length, ranges)
-    way = trend(bars, state, ranges=ranges)
-    kind = regime(bars, ranges=ranges, directions=directions)
+    broken, direction = breaks(series, pivots, measured.atr)
+    way = trend(measured, state)
+    kind = regime(measured)
     for name, value, reason in (
+        ("atr", scale, Reason.NO_HISTORY),
+        ("natr", natr, Reason.NO_HISTORY),
+        ("adx", adx, Reason.NO_HISTORY),
+        ("plus_di", plus_di, Reason.NO_HISTORY),
+        ("minus_di", minus_di, Reason.NO_HISTORY),
         ("trend", way.trend, way.reason),
         ("trend_score", way.score, way.reason),
         ("trend_strength", way.strength, way.reason),
@@ -161,25 +144,25 @@ def _frame(
         ("regime", kind.regime, kind.reason),
         ("regime_raw", kind.raw, kind.reason),
         ("volatility_rank", kind.rank, kind.reason or Reason.NO_HISTORY),
+        ("volume_ema", measured.volume, Reason.NO_HISTORY),
     ):
         if value is None:
             notes.missing(f"{path}.{name}", reason)
     sma = notes.number(f"{path}.volume_sma", volume_sma(bars))
-    ema = notes.number(f"{path}.volume_ema", volume_ema(bars))
     return TimeframeContext(
-        batch_end=bars[-1].open_time + length,
-        count=len(bars),
+        batch_end=bars[-1].open_time + timeframe_us(series.timeframe),
+        count=len(series),
         close=price(grid, bars[-1].close),
         atr=None if scale is None else price(grid, scale),
-        natr=None if scale is None else scale / bars[-1].close,
-        plus_di=None if last is None else last.plus_di,
-        minus_di=None if last is None else last.minus_di,
-        adx=None if last is None else last.adx,
+        natr=natr,
+        plus_di=plus_di,
+        minus_di=minus_di,
+        adx=adx,
         volatility={name: notes.number(f"{path}.volatility.{name}", volatility(name, bars)) for name in ESTIMATORS},
         efficiency_ratio=notes.number(f"{path}.efficiency_ratio", efficiency_ratio(bars)),
-        choppiness=notes.number(f"{path}.choppiness", choppiness(bars, LENGTH)),
+        choppiness=notes.number(f"{path}.choppiness", choppiness(bars)),
         volume_sma=None if sma is None else size(grid, sma),
-        volume_ema=None if ema is None else size(grid, ema),
+        volume_ema=None if measured.volume is None else size(grid, measured.volume),
         trend=way.trend,
         trend_score=way.score,
         trend_strength=way.strength,

@@ -12,12 +12,13 @@ from math import fsum
 from typing import Literal
 
 import msgspec
+import numpy as np
 
 from warehouse.clock import Micros
 from warehouse.instruments import TIMEFRAMES, timeframe_us
-from warehouse.metrics.bars import Bar
-from warehouse.structure.atr import atr
-from warehouse.structure.swings import Swing, swings
+from warehouse.structure.measured import Measured
+from warehouse.structure.series import Series
+from warehouse.structure.swings import Swing
 
 TIMEFRAME_WEIGHT = {"1d": 1.0, "12h": 0.8, "6h": 0.8, "4h": 0.6}
 """What a touch on a timeframe counts; 0.4 on all below four hours."""
@@ -67,20 +68,12 @@ class KeyLevel(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     hold_rate: float | None
 
 
-class _Series(msgspec.Struct, frozen=True):
-    """Closed bars of one timeframe with its latest ATR, in ticks."""
-
-    timeframe: str
-    bars: Sequence[Bar]
-    atr: float
-
-
-def _rejection(bars: Sequence[Bar], at: int, price: float, upwards: bool, scale: float) -> float:
+def _rejection(series: Series, at: int, price: float, upwards: bool, scale: float) -> float:
     """Largest move away from `price` within the bars after `at` that have already closed, in ATR."""
-    after = bars[at + 1 : at + 1 + REJECTION_BARS]
+    after = (series.high if upwards else series.low)[at + 1 : at + 1 + REJECTION_BARS]
     if not after:
         return 0.0
-    move = max(bar.high for bar in after) - price if upwards else price - min(bar.low for bar in after)
+    move = max(after) - price if upwards else price - min(after)
     return max(0.0, move / scale)
 
 
@@ -122,17 +115,20 @@ class _Visit(msgspec.Struct, frozen=True):
     from_above: bool
 
 
-def _visits(bars: Sequence[Bar], start: int, low: float, high: float, scale: float) -> list[_Visit]:
+def _visits(series: Series, start: int, low: float, high: float, scale: float) -> list[_Visit]:
     """Returns to a zone by price that had closed at least an ATR outside; each ends in a hold or a break."""
     found: list[_Visit] = []
     above, below = high + scale, low - scale
     over, under = high + 0.25 * scale, low - 0.25 * scale
     side = 0  # where price was last an ATR away: 1 above, -1 below
     entered = -1
-    for i in range(start, len(bars)):
-        bar = bars[i]
-        close = bar.close
-        if entered < 0 and side and bar.low <= high and bar.high >= low:
+    closes = series.columns["close"][start:]
+    inside = (series.columns["low"][start:] <= high) & (series.columns["high"][start:] >= low)
+    # Outside the zone a bar changes nothing that closes within the same bounds as the one before it.
+    place = np.searchsorted([below, under], closes) + np.searchsorted([over, above], closes, "right")
+    told = np.flatnonzero(inside | (np.diff(place, prepend=-1) != 0))
+    for i, close, within in zip((told + start).tolist(), closes[told].tolist(), inside[told].tolist(), strict=True):
+        if entered < 0 and side and within:
             entered = i
         if entered >= 0:
             broken = close <= under if side > 0 else close >= over
@@ -148,19 +144,19 @@ def _visits(bars: Sequence[Bar], start: int, low: float, high: float, scale: flo
     return found
 
 
-def _level(group: Sequence[Pivot], series: Mapping[str, _Series], close: int) -> KeyLevel:
+def _level(group: Sequence[Pivot], judged: Mapping[str, Measured], close: int) -> KeyLevel:
     timeframe = next(tf for tf in TIMEFRAMES if any(p.timeframe == tf for p in group))
-    bars, scale = series[timeframe].bars, series[timeframe].atr
+    series, scale = judged[timeframe].series, judged[timeframe].atr[-1] or 0.0
     low = min(p.price for p in group) - 0.1 * scale
     high = max(p.price for p in group) + 0.1 * scale
-    known = [series[p.timeframe].bars[p.known].open_time + timeframe_us(p.timeframe) for p in group]
-    touched = [series[p.timeframe].bars[p.at].open_time for p in group]
-    start = bisect_left(bars, min(known), key=_open_time)
+    known = [judged[p.timeframe].series.open_time[p.known] + timeframe_us(p.timeframe) for p in group]
+    touched = [judged[p.timeframe].series.open_time[p.at] for p in group]
+    start = bisect_left(series.open_time, min(known))
     weights = [(p.weight, p.timeframe) for p in group]
     holds = breaks = 0
     own = [p.at for p in group if p.timeframe == timeframe]
-    for visit in _visits(bars, start, low, high, scale):
-        touched.append(bars[visit.last].open_time)
+    for visit in _visits(series, start, low, high, scale):
+        touched.append(series.open_time[visit.last])
         if not visit.held:
             breaks += 1
             weights = [(0.5 * weight, tf) for weight, tf in weights]
@@ -168,8 +164,8 @@ def _level(group: Sequence[Pivot], series: Mapping[str, _Series], close: int) ->
         holds += 1
         if not any(visit.first <= at <= visit.last for at in own):  # else it is one of the pivots already
             edge = high if visit.from_above else low
-            rejection = _rejection(bars, visit.first, edge, visit.from_above, scale)
-            weights.append((Pivot(edge, len(bars) - 1 - visit.first, rejection).weight, timeframe))
+            rejection = _rejection(series, visit.first, edge, visit.from_above, scale)
+            weights.append((Pivot(edge, len(series) - 1 - visit.first, rejection).weight, timeframe))
     return KeyLevel(
         price=level_price(group),
         zone_low=low,
@@ -186,18 +182,14 @@ def _level(group: Sequence[Pivot], series: Mapping[str, _Series], close: int) ->
     )
 
 
-def _open_time(bar: Bar) -> Micros:
-    return bar.open_time
-
-
-def pivots_of(found: Sequence[Swing], bars: Sequence[Bar], scale: float, timeframe: str) -> list[Pivot]:
-    """The swings of one timeframe with age and rejection as of its last bar."""
+def pivots_of(found: Sequence[Swing], series: Series, scale: float) -> list[Pivot]:
+    """The swings of one timeframe with age and rejection as of its last bar; `scale` is its ATR in ticks."""
     return [
         Pivot(
             swing.price,
-            len(bars) - 1 - swing.at,
-            _rejection(bars, swing.at, swing.price, swing.kind == "low", scale),
-            timeframe,
+            len(series) - 1 - swing.at,
+            _rejection(series, swing.at, swing.price, swing.kind == "low", scale),
+            series.timeframe,
             swing.at,
             swing.known,
         )
@@ -205,31 +197,21 @@ def pivots_of(found: Sequence[Swing], bars: Sequence[Bar], scale: float, timefra
     ]
 
 
-def levels(
-    bars_by_timeframe: Mapping[str, Sequence[Bar]],
-    close: int,
-    *,
-    ranges: Mapping[str, Sequence[float | None]] | None = None,
-    swung: Mapping[str, Sequence[Swing]] | None = None,
-) -> list[KeyLevel]:
+def levels(measured: Mapping[str, Measured], swung: Mapping[str, Sequence[Swing]], close: int) -> list[KeyLevel]:
     """The strongest levels of the given timeframes (`1d 12h 4h 1h` by custom), strongest first; empty below 5 pivots.
 
-    `close` is the newest price in ticks. A timeframe without an ATR, or with an ATR of 0, takes no part. `ranges` and
-    `swung` are the ATR and the major swings of each timeframe, where they are known already.
+    `swung` are the major swings of each timeframe, `close` the newest price in ticks. A timeframe without an ATR, or
+    with an ATR of 0, takes no part.
     """
-    series: dict[str, _Series] = {}
+    judged: dict[str, Measured] = {}
+    scales: dict[str, float] = {}
     pivots: list[Pivot] = []
     for timeframe in TIMEFRAMES:
-        bars = bars_by_timeframe.get(timeframe, ())
-        if not bars:
-            continue
-        scale = (ranges[timeframe] if ranges else atr(bars))[-1]
-        if scale:
-            series[timeframe] = _Series(timeframe, bars, scale)
-            found = swung[timeframe] if swung else swings(bars, timeframe_us(timeframe))
-            pivots.extend(pivots_of(found, bars, scale, timeframe))
+        one = measured.get(timeframe)
+        if one is not None and one.atr and (scale := one.atr[-1]):
+            judged[timeframe], scales[timeframe] = one, scale
+            pivots.extend(pivots_of(swung[timeframe], one.series, scale))
     if len(pivots) < MIN_PIVOTS:
         return []
-    groups = cluster(pivots, {tf: one.atr for tf, one in series.items()})
-    kept = [_level(group, series, close) for group in groups]
+    kept = [_level(group, judged, close) for group in cluster(pivots, scales)]
     return sorted(kept, key=lambda level: (-level.strength, level.price))[:KEPT]

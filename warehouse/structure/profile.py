@@ -65,20 +65,22 @@ def from_counts(counts: Mapping[int, float], width: int, source: str) -> Profile
 
 def from_bars(bars: Iterable[Bar], width: int, timeframe: str) -> Profile | None:
     """The profile with each bar's volume spread evenly over its range; None without volume."""
-    counts: dict[int, float] = {}
+    bars = list(bars)
+    base = min((bar.low for bar in bars), default=0) // width
+    volumes = [0.0] * (max((bar.high for bar in bars), default=0) // width - base + 1)
     for bar in bars:
         span = bar.high - bar.low
+        first, last = bar.low // width - base, (bar.high - 1) // width - base
         if span == 0:
-            counts[bar.low // width] = counts.get(bar.low // width, 0.0) + bar.lots
+            volumes[first] += bar.lots
             continue
-        first, last = bar.low // width, (bar.high - 1) // width
         whole = bar.lots * width / span
         for k in range(first + 1, last):
-            counts[k] = counts.get(k, 0.0) + whole
+            volumes[k] += whole
         for k in (first, last) if last > first else (first,):
-            overlap = min(bar.high, (k + 1) * width) - max(bar.low, k * width)
-            counts[k] = counts.get(k, 0.0) + bar.lots * overlap / span
-    return from_counts(counts, width, f"candles_{timeframe}")
+            overlap = min(bar.high, (base + k + 1) * width) - max(bar.low, (base + k) * width)
+            volumes[k] += bar.lots * overlap / span
+    return from_counts(dict(enumerate(volumes, base)), width, f"candles_{timeframe}")
 
 
 def coarser(profile: Profile, most: int) -> Profile:
@@ -151,11 +153,13 @@ def peaks(values: Sequence[float]) -> list[tuple[int, float]]:
 
 def _base(values: Sequence[float], peak: int, step: int) -> float:
     """The lowest value on the way to higher ground (or to the edge)."""
-    lowest = values[peak]
-    i = peak
-    while 0 <= i < len(values) and values[i] <= values[peak]:
-        lowest = min(lowest, values[i])
-        i += step
+    top = lowest = values[peak]
+    way = values[peak:] if step > 0 else values[peak::-1]
+    for value in way:
+        if value > top:
+            break
+        if value < lowest:
+            lowest = value
     return lowest
 
 

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from warehouse.metrics.bars import Bar
 from warehouse.metrics.base import Reason
-from warehouse.structure.atr import LENGTH, Directional, adx, atr
+from warehouse.structure.measured import Measured
 
 RANKED = 500
 MIN_RANKED = 100
@@ -48,27 +47,17 @@ def classify(rank_: float, adx_: float, efficiency: float, plus_di: float, minus
     return "TRANSITION"
 
 
-def regime(
-    bars: Sequence[Bar],
-    n: int = LENGTH,
-    path: int = 20,
-    *,
-    ranges: Sequence[float | None] | None = None,
-    directions: Sequence[Directional | None] | None = None,
-) -> Regime:
-    """The regime after the last closed bar; `NO_HISTORY` below 150 bars, `ZERO_VARIANCE` if price does not move.
-
-    `ranges` and `directions` are the bars' ATR and ADX of length `n`, where they are known already.
-    """
-    if len(bars) < MIN_BARS:
+def regime(measured: Measured, path: int = 20) -> Regime:
+    """The regime after the last closed bar; `NO_HISTORY` below 150 bars, `ZERO_VARIANCE` if price does not move."""
+    bars = len(measured.series)
+    if bars < MIN_BARS:
         return Regime(None, None, 0, None, Reason.NO_HISTORY)
-    ranges = atr(bars, n) if ranges is None else ranges
-    judged = _classes(bars, ranges, adx(bars, n) if directions is None else directions, path)
+    judged = _classes(measured, path)
     raw, standing = next(judged, (None, None))
     if raw is None:
         return Regime(None, None, 0, standing, Reason.ZERO_VARIANCE)
     confirmed: str | None = None
-    age = len(bars) - n  # never confirmed: since the first bar with an ATR
+    age = bars - measured.lengths.range  # never confirmed: since the first bar with an ATR
     after: str | None = raw
     for back, (kind, _) in enumerate(judged):
         if kind is not None and kind == after:
@@ -79,22 +68,21 @@ def regime(
     return Regime(confirmed, raw, age, standing, None if confirmed else Reason.WARMUP)
 
 
-def _classes(
-    bars: Sequence[Bar], ranges: Sequence[float | None], directions: Sequence[Directional | None], path: int
-) -> Iterator[tuple[str | None, float | None]]:
+def _classes(measured: Measured, path: int) -> Iterator[tuple[str | None, float | None]]:
     """The class and the rank of every bar that has enough before it, the newest first: who asks soon knows enough."""
-    natr = [scale / bar.close for scale, bar in zip(ranges, bars, strict=True) if scale is not None]
-    closes = [bar.close for bar in bars[-len(natr) :]]
-    directions = directions[-len(natr) :]
+    closes, first = measured.series.close, measured.lengths.range
+    natr = [one for one in measured.natr if one is not None]
+    closes, adx = closes[first:], measured.adx[first:]
+    plus, minus = measured.plus_di[first:], measured.minus_di[first:]
     i = len(natr) - 1
     ordered = sorted(natr[max(0, i - RANKED) : i])
     walked = sum(abs(b - a) for a, b in itertools.pairwise(closes[i - path :]))
-    while len(ordered) >= MIN_RANKED and (direction := directions[i]) is not None and direction.adx is not None:
+    while len(ordered) >= MIN_RANKED and (strength := adx[i]) is not None:
         standing = rank(natr[i], ordered)
         kind = None
         if walked:
             efficiency = abs(closes[i] - closes[i - path]) / walked
-            kind = classify(standing, direction.adx, efficiency, direction.plus_di, direction.minus_di)
+            kind = classify(standing, strength, efficiency, plus[i] or 0.0, minus[i] or 0.0)
         yield kind, standing
         walked += abs(closes[i - path] - closes[i - path - 1]) - abs(closes[i] - closes[i - 1])
         i -= 1

@@ -1,34 +1,42 @@
-"""Moving averages, as sequences with None where nothing can be said yet."""
+"""Moving averages, as sequences with None where nothing can be said yet.
+
+The recursive ones take numbers, or rows of numbers (arrays) that are averaged side by side: the steps are the same.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import fsum
+from functools import reduce
+from operator import add
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Values = TypeVar("Values", float, NDArray[np.float64])
+else:
+    Values = TypeVar("Values")
 
 
-def sma(values: Sequence[float], n: int) -> list[float | None]:
-    """Mean of the last `n` values; first at index n-1."""
-    return [None if i < n - 1 else fsum(values[i - n + 1 : i + 1]) / n for i in range(len(values))]
-
-
-def ema(values: Sequence[float], n: int) -> list[float | None]:
+def ema(values: Sequence[Values], n: int) -> list[Values | None]:
     """Exponential average with weight 2/(n+1), seeded by the mean of the first `n` values."""
     return _recursive(values, n, 2.0 / (n + 1))
 
 
-def wilder(values: Sequence[float], n: int) -> list[float | None]:
+def wilder(values: Sequence[Values], n: int) -> list[Values | None]:
     """Wilder's average, weight 1/n, seeded by the mean of the first `n` values (Wilder 1978)."""
     return _recursive(values, n, 1.0 / n)
 
 
-def _recursive(values: Sequence[float], n: int, weight: float) -> list[float | None]:
-    out: list[float | None] = [None] * min(len(values), n - 1)
+def _recursive(values: Sequence[Values], n: int, weight: float) -> list[Values | None]:
+    out: list[Values | None] = [None] * min(len(values), n - 1)
     if len(values) < n:
         return out
-    average = fsum(values[:n]) / n
+    average = reduce(add, values[:n]) / n
     out.append(average)
     for value in values[n:]:
-        average += (value - average) * weight
+        average = average + (value - average) * weight
         out.append(average)
     return out
 

@@ -8,12 +8,15 @@ rewrite the past.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Literal
 
 import msgspec
+import numpy as np
 
 from warehouse.clock import Micros
-from warehouse.metrics.bars import Bar
+from warehouse.instruments import timeframe_us
+from warehouse.structure.series import Column, Series
 
 MAJOR = 5
 """Bars on each side of a major swing."""
@@ -37,35 +40,43 @@ class Swing(msgspec.Struct, frozen=True, gc=False):
     label: Label | None = None
 
 
-def swings(
-    bars: Sequence[Bar], length_us: Micros, left: int = MAJOR, right: int = MAJOR, atr: Sequence[float | None] = ()
-) -> list[Swing]:
+def swings(series: Series, left: int = MAJOR, right: int = MAJOR, atr: Sequence[float | None] = ()) -> list[Swing]:
     """All swings in the order in which they became known, a high before a low of the same bar.
 
     Bar j is a high if its high is above all of the `left` bars before and not below any of the `right` after: of an
-    equal plateau the first bar wins, once. `length_us` is the timeframe; `atr` (ticks, by bar) sets the equality band.
+    equal plateau the first bar wins, once. `atr` (ticks, by bar) sets the equality band.
     """
     found: list[Swing] = []
     last: dict[str, int | None] = {"high": None, "low": None}
-    highs, lows = [bar.high for bar in bars], [bar.low for bar in bars]
-    for j in range(left, len(bars) - right):
+    times, length = series.open_time, timeframe_us(series.timeframe)
+    peaks = [(j, False) for j in _turns(series.columns["high"], left, right)]
+    troughs = [(j, True) for j in _turns(-series.columns["low"], left, right)]
+    for j, is_low in sorted(peaks + troughs):
         known = j + right
-        high, low = highs[j], lows[j]
-        peak = highs[j - 1] < high >= highs[j + 1] and max(highs[j - left : j]) < high >= max(highs[j + 1 : known + 1])
-        trough = lows[j - 1] > low <= lows[j + 1] and min(lows[j - left : j]) > low <= min(lows[j + 1 : known + 1])
-        if not peak and not trough:
-            continue
         band = (atr[known] or 0.0) * EQUAL_ATR if known < len(atr) else 0.0
-        known_at = bars[known].open_time + length_us
-        if peak:
-            label = _label("EQH", "HH", "LH", high, last["high"], band)
-            found.append(Swing("high", bars[j].open_time, known_at, high, j, known, label))
-            last["high"] = high
-        if trough:
-            label = _label("EQL", "HL", "LL", low, last["low"], band)
-            found.append(Swing("low", bars[j].open_time, known_at, low, j, known, label))
-            last["low"] = low
+        kind: Literal["high", "low"]
+        if is_low:
+            kind, price = "low", series.low[j]
+            label = _label("EQL", "HL", "LL", price, last[kind], band)
+        else:
+            kind, price = "high", series.high[j]
+            label = _label("EQH", "HH", "LH", price, last[kind], band)
+        found.append(Swing(kind, times[j], times[known] + length, price, j, known, label))
+        last[kind] = price
     return found
+
+
+def _turns(values: Column, left: int, right: int) -> list[int]:
+    """Where a value is above all of the `left` before it and not below any of the `right` after it."""
+    if len(values) <= left + right:
+        return []
+    count = len(values) - left - right
+    before, after = (
+        reduce(np.maximum, [values[at : at + count] for at in range(start, start + length)])
+        for start, length in ((0, left), (left + 1, right))
+    )
+    here = values[left : left + count]
+    return (np.flatnonzero((before < here) & (here >= after)) + left).tolist()
 
 
 def _label(equal: Label, above: Label, below: Label, price: int, before: int | None, band: float) -> Label | None:

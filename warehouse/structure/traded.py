@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from warehouse.structure.profile import (
     trades_in,
     value_area,
 )
+from warehouse.structure.series import Series
 from warehouse.structure.zones import zones
 
 RING_SECONDS = 1024
@@ -80,7 +82,7 @@ def size(grid: Grid, lots: float) -> float:
 
 def profiles_of(
     rules: Rules,
-    bars: Mapping[str, Sequence[Bar]],
+    series: Mapping[str, Series],
     daily_atr: float | None,
     trades: TradeHistory | None,
     as_of: Micros,
@@ -110,7 +112,7 @@ def profiles_of(
         over: Sequence[Bar] = ()
         if width is not None and end > start:
             whole = trades is not None and trades.complete_from <= start and trades.complete_to >= end
-            profile, over = _profile(bars, counts[name] if whole else None, width, start, end)
+            profile, over = _profile(series, counts[name] if whole else None, width, start, end)
         if profile is None:
             notes.missing(f"profiles.{name}", Reason.NO_HISTORY)
             continue
@@ -154,22 +156,26 @@ def _ring(
 
 
 def _profile(
-    bars: Mapping[str, Sequence[Bar]], counts: Mapping[int, float] | None, width: int, start: Micros, end: Micros
+    series: Mapping[str, Series], counts: Mapping[int, float] | None, width: int, start: Micros, end: Micros
 ) -> tuple[Profile | None, Sequence[Bar]]:
     """From trades if they cover the span, else from the smallest timeframe whose bars do; with the bars of the span."""
-    covered: tuple[str, list[Bar]] | None = None
-    for timeframe in PROFILE_TIMEFRAMES:
-        length = timeframe_us(timeframe)
-        first, last = -(-start // length) * length, end - end % length
-        inside = [bar for bar in bars[timeframe] if first <= bar.open_time < last]
-        if inside and len(inside) == (last - first) // length:
-            covered = timeframe, inside
-            break
+    timeframe, covered = next(
+        ((name, found) for name in PROFILE_TIMEFRAMES if (found := _within(series.get(name), start, end))), ("", [])
+    )
     if counts is not None:
-        return from_counts(counts, width, "trades"), covered[1] if covered else ()
-    if covered is None:
+        return from_counts(counts, width, "trades"), covered
+    if not covered:
         return None, ()
-    return from_bars(covered[1], width, covered[0]), covered[1]
+    return from_bars(covered, width, timeframe), covered
+
+
+def _within(series: Series | None, start: Micros, end: Micros) -> list[Bar]:
+    """The whole bars of a span; none if one is missing."""
+    if series is None:
+        return []
+    length = timeframe_us(series.timeframe)
+    first, last = bisect_left(series.open_time, start), bisect_right(series.open_time, end - length)
+    return series.take(first, last) if last - first == (end // length) - -(-start // length) else []
 
 
 def _profile_context(

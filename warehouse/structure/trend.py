@@ -9,10 +9,9 @@ from typing import Literal
 import msgspec
 
 from warehouse.instruments import TIMEFRAMES, timeframe_us
-from warehouse.metrics.bars import Bar
 from warehouse.metrics.base import Reason, Value
-from warehouse.structure.atr import LENGTH, atr
-from warehouse.structure.smoothing import clip, ema, sign
+from warehouse.structure.measured import Measured
+from warehouse.structure.smoothing import clip, sign
 from warehouse.structure.swings import State
 
 BIAS_WEIGHTS: dict[str, int] = {"1d": 4, "12h": 3, "6h": 2, "4h": 1}
@@ -47,24 +46,15 @@ def regression(closes: Sequence[float]) -> tuple[float, float] | None:
     return sxy / sxx, sxy * sxy / (sxx * syy)
 
 
-def trend(
-    bars: Sequence[Bar],
-    state: State | None,
-    *,
-    fast: int = 20,
-    slow: int = 50,
-    n: int = LENGTH,
-    line: int = 50,
-    ranges: Sequence[float | None] | None = None,
-) -> Trend:
-    """The trend of one timeframe's closed bars; `NO_HISTORY` below `slow + 1`, `ZERO_VARIANCE` if nothing moved.
+def trend(measured: Measured, state: State | None, line: int = 50) -> Trend:
+    """The trend of one timeframe; `NO_HISTORY` below `slow + 1` bars, `ZERO_VARIANCE` if nothing moved.
 
-    `ranges` are the bars' ATR of length `n`, where they are known already.
+    `line` is how many closes the line is fitted through.
     """
-    if len(bars) < max(slow + 1, line, n + 1):
+    closes, lengths = measured.series.close, measured.lengths
+    if len(closes) < max(lengths.slow + 1, line, lengths.range + 1):
         return Trend(None, None, None, None, None, None, False, Reason.NO_HISTORY)
-    closes = [float(bar.close) for bar in bars]
-    near, far, scale = ema(closes, fast)[-1], ema(closes, slow)[-1], (ranges or atr(bars, n))[-1]
+    near, far, scale = measured.fast, measured.slow, measured.atr[-1]
     fit = regression(closes[-line:])
     if not scale or fit is None or near is None or far is None:
         return Trend(None, None, None, None, None, None, False, Reason.ZERO_VARIANCE)

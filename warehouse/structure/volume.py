@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import fsum
 
 from warehouse.metrics.bars import Bar
 from warehouse.metrics.base import Reason, Value
-from warehouse.structure.smoothing import ema, sma
 
 LENGTH = 20
 
@@ -16,18 +16,9 @@ MIN_PROGRESS = 0.1
 
 def volume_sma(bars: Sequence[Bar], n: int = LENGTH) -> Value:
     """Mean volume of the last `n` closed bars, in lots."""
-    return _last(sma([float(bar.lots) for bar in bars[-n:]], n), len(bars), n)
-
-
-def volume_ema(bars: Sequence[Bar], n: int = LENGTH) -> Value:
-    """Exponential average of the volume of all closed bars given, in lots."""
-    return _last(ema([float(bar.lots) for bar in bars], n), len(bars), n)
-
-
-def _last(averages: list[float | None], found: int, n: int) -> Value:
-    if found < n or averages[-1] is None:
-        return Value.missing(Reason.NO_HISTORY, n=found, coverage=found / n)
-    return Value.of(averages[-1], n=n)
+    if len(bars) < n:
+        return Value.missing(Reason.NO_HISTORY, n=len(bars), coverage=len(bars) / n)
+    return Value.of(fsum(bar.lots for bar in bars[-n:]) / n, n=n)
 
 
 def relative_volume(lots: float, average: float | None, progress: float = 1.0) -> Value:

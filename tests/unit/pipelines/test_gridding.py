@@ -9,7 +9,7 @@ import pytest
 
 from pipelines import gridding
 from warehouse.instruments import Grid
-from warehouse.metrics.bars import CANDLE_FIELDS, bar_on
+from warehouse.metrics.bars import CANDLE_FIELDS, Bar, bar_on
 
 GRIDS = [("0.1", "0.001", "1"), ("0.0000001", "1", "1"), ("0.25", "0.00000001", "10"), ("0.05", "5", "0.01")]
 
@@ -27,7 +27,9 @@ def test_bars_by_the_column_equal_bars_one_by_one(steps: tuple[str, str, str]) -
 
     rows = [candle(at) for at in range(500)]
     expected = [bar_on(grid, *[row[name] for name in CANDLE_FIELDS]) for row in rows]  # type: ignore[arg-type]
-    assert gridding.bars(pl.DataFrame(rows, infer_schema_length=None), grid) == expected
+    made = gridding.bars(pl.DataFrame(rows, infer_schema_length=None), grid)
+    assert tuple(made.columns) == Bar.__struct_fields__
+    assert [Bar(*row) for row in made.rows()] == expected
 
 
 @pytest.mark.parametrize("price", [0.15, 0.0, -1.0, float("nan")])

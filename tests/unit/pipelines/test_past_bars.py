@@ -15,7 +15,7 @@ from warehouse.frames import frame
 from warehouse.instruments import Grid, Rules, timeframe_us
 from warehouse.records import Candle
 from warehouse.store import Lake
-from warehouse.structure.document import TradeHistory, document_of, unbroken
+from warehouse.structure.document import TradeHistory, document_of
 from warehouse.tables import table
 
 END = 20_000 * DAY
@@ -41,11 +41,11 @@ def test_each_series_has_its_own_newest_bars(tmp_path: Path) -> None:
     lake.upsert("candles", candles("ETH-USDT", "1m", *range(900, 930)), now=END)  # listed no more
     lake.upsert("candles", candles("SOL-USDT", "1m", 1, 2, 3, *range(5000, 5010)), now=END)
     lake.upsert("candles", candles("XRP-USDT", "1m", 1), now=END)
-    found = past.bars(lake, "okx", DEPTH, dict.fromkeys(("BTC-USDT", "ETH-USDT", "SOL-USDT"), grid))
+    found = past.bars(lake, "okx", DEPTH, dict.fromkeys(("BTC-USDT", "ETH-USDT", "SOL-USDT"), grid), END)
     told = {
-        (instrument, timeframe): [bar.close for bar in unbroken(bars, timeframe, END + MINUTE)]
-        for instrument, series in found.items()
-        for timeframe, bars in series.items()
+        (instrument, timeframe): series.close
+        for instrument, several in found.items()
+        for timeframe, series in several.items()
     }
     assert told == {
         ("BTC-USDT", "1m"): [5, 4, 3, 2, 1],
@@ -53,7 +53,7 @@ def test_each_series_has_its_own_newest_bars(tmp_path: Path) -> None:
         ("ETH-USDT", "1m"): [904, 903, 902, 901, 900],
         ("SOL-USDT", "1m"): [3, 2, 1],
     }
-    assert past.bars(Lake(tmp_path / "empty"), "okx", DEPTH, {}) == {}
+    assert past.bars(Lake(tmp_path / "empty"), "okx", DEPTH, {}, END) == {}
 
 
 def test_bars_of_finer_ticks_are_left_out_and_other_instruments_are_not(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_bars_of_finer_ticks_are_left_out_and_other_instruments_are_not(tmp_path
     lake.upsert("candles", [*finer, *candles("BTC-USDT", "1m", 1, 2, 5), *candles("BTC-USDT", "1d", 1)], now=END)
     lake.upsert("candles", candles("ETH-USDT", "1m", 1, 2, 3), now=END)
     lake.upsert("candles", [msgspec.structs.replace(bar, low=0.5) for bar in candles("SOL-USDT", "1m", 1)], now=END)
-    found = past.bars(lake, "okx", DEPTH, dict.fromkeys(("BTC-USDT", "ETH-USDT", "SOL-USDT"), Grid("1", "1")))
+    found = past.bars(lake, "okx", DEPTH, dict.fromkeys(("BTC-USDT", "ETH-USDT", "SOL-USDT"), Grid("1", "1")), END)
     told = {name: {timeframe: len(bars) for timeframe, bars in series.items()} for name, series in found.items()}
     assert told == {"BTC-USDT": {"1m": 2, "1d": 1}, "ETH-USDT": {"1m": 3}}
 

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from warehouse.clock import Micros
 from warehouse.context import ContextDocument, LevelContext, ProfileContext
 from warehouse.instruments import Rules, timeframe_us
+from warehouse.metrics.bars import Bar
 from warehouse.records import Candle
+from warehouse.structure.levels import KeyLevel, levels
+from warehouse.structure.measured import Lengths, Measured, measure
+from warehouse.structure.series import Series
+from warehouse.structure.swings import swings
 
 RULES = Rules(venue="binance", instrument="BTC-USDT", symbol="BTCUSDT", market="spot", tick="0.01", lot="0.001")
+
+
+def series(bars: Iterable[Bar], timeframe: str = "1d") -> Series:
+    return Series.of(timeframe, bars)
+
+
+def alone(bars: Iterable[Bar], lengths: Lengths = Lengths(), timeframe: str = "1d") -> Measured:  # noqa: B008
+    return measure([series(bars, timeframe)], lengths)[0]
+
+
+def levels_of(bars: list[Bar]) -> list[KeyLevel]:
+    """Of daily bars, as of their last close."""
+    one = alone(bars)
+    return levels({"1d": one}, {"1d": swings(one.series)}, bars[-1].close)
 
 
 def level(price: float, low: float, high: float, strength: float = 0.5) -> LevelContext:

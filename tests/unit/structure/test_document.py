@@ -84,7 +84,8 @@ def test_open_candles_doubles_and_what_lies_before_a_hole_are_left_out() -> None
     rows = list(walk("1m", 30, NOW - NOW % MINUTE))
     forming = list(walk("1m", 1, NOW - NOW % MINUTE + MINUTE))
     bars = closed_bars([*rows, rows[3], *forming], "1m", RULES.grid, NOW)
-    assert [bar.open_time for bar in bars] == [row.open_time for row in rows]
+    assert bars.open_time == [row.open_time for row in rows]
+    assert closed_bars(reversed(rows), "1m", RULES.grid, NOW).close == bars.close
     assert len(closed_bars([*rows[:10], *rows[11:]], "1m", RULES.grid, NOW)) == 19
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.metrics.fixtures import F2
+from tests.unit.structure.making import alone
 from warehouse.metrics.bars import Bar
 from warehouse.metrics.base import Reason
-from warehouse.structure.atr import adx, atr, true_ranges
+from warehouse.structure.atr import atr, true_ranges
 from warehouse.structure.efficiency import choppiness, efficiency_ratio
 from warehouse.structure.estimators import ESTIMATORS, volatility
-from warehouse.structure.volume import relative_volume, volume_ema, volume_sma
+from warehouse.structure.measured import Lengths
+from warehouse.structure.volume import relative_volume, volume_sma
 
 FLAT = [Bar(i, 1000, 1000, 1000, 1000, 1) for i in range(40)]
 
@@ -25,17 +27,14 @@ def test_true_range_and_atr_by_the_example() -> None:
 
 
 def test_adx_by_the_example() -> None:
-    found = adx(F2, 3)
-    values = [one.adx for one in found[5:] if one is not None]
-    assert values == pytest.approx(
+    found = alone(F2, Lengths(range=3))
+    assert found.adx[5:] == pytest.approx(
         [41.492537, 42.148018, 50.811161, 57.422212, 64.785013, 70.444620, 76.634137], abs=1e-6
     )
-    assert found[2] is None
-    assert found[4] is not None
-    assert found[4].adx is None
-    last = found[-1]
-    assert last is not None
-    assert (last.plus_di, last.minus_di) == pytest.approx((36.591081, 2.126941), abs=1e-6)
+    assert found.plus_di[:3] == [None] * 3
+    assert found.adx[:5] == [None] * 5
+    assert None not in found.plus_di[3:]
+    assert (found.plus_di[-1], found.minus_di[-1]) == pytest.approx((36.591081, 2.126941), abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -74,5 +73,6 @@ def test_relative_volume_by_the_example() -> None:
     assert relative_volume(10, average, 0.05).reason is Reason.WARMUP
     assert relative_volume(10, 0.0).reason is Reason.NO_TRADES
     assert relative_volume(10, None).reason is Reason.NO_HISTORY
-    assert volume_ema(F2, 20).reason is Reason.NO_HISTORY
-    assert volume_ema(F2, 12).value == volume_sma(F2, 12).value
+    assert volume_sma(F2, 20).reason is Reason.NO_HISTORY
+    assert alone(F2, Lengths(volume=20)).volume is None
+    assert alone(F2, Lengths(volume=12)).volume == volume_sma(F2, 12).value

@@ -5,18 +5,20 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.metrics.fixtures import F2, F3
+from tests.unit.structure.making import alone, levels_of, series
 from warehouse.instruments import TIMEFRAMES
 from warehouse.metrics.bars import Bar
 from warehouse.metrics.base import Reason
 from warehouse.structure.breaks import breaks
-from warehouse.structure.levels import Pivot, cluster, level_price, levels, strength
+from warehouse.structure.levels import Pivot, cluster, level_price, strength
+from warehouse.structure.measured import Lengths
 from warehouse.structure.regime import classify, rank, regime
 from warehouse.structure.swings import structure_state, swings
 from warehouse.structure.trend import htf_bias, regression, trend, trend_alignment
 
 
 def test_swings_by_the_example() -> None:
-    found = [(s.kind, s.price, s.at, s.known, s.label) for s in swings(F3, 1, 2, 2)]
+    found = [(s.kind, s.price, s.at, s.known, s.label) for s in swings(series(F3), 2, 2)]
     assert found == [
         ("high", 120, 2, 4, None),
         ("low", 91, 5, 7, None),
@@ -24,23 +26,23 @@ def test_swings_by_the_example() -> None:
         ("low", 109, 12, 14, "HL"),
         ("high", 129, 14, 16, "LH"),
     ]
-    assert structure_state(swings(F3, 1, 2, 2)) == "CONTRACTION"
-    assert structure_state(swings(F3[:16], 1, 2, 2)) == "UPTREND"
-    assert structure_state(swings(F3[:12], 1, 2, 2)) is None
+    assert structure_state(swings(series(F3), 2, 2)) == "CONTRACTION"
+    assert structure_state(swings(series(F3[:16]), 2, 2)) == "UPTREND"
+    assert structure_state(swings(series(F3[:12]), 2, 2)) is None
 
 
 def test_of_equal_highs_the_first_wins_once() -> None:
     bars = [Bar(i, p, p, p - 5, p, 1) for i, p in enumerate((10, 12, 15, 15, 15, 12, 10))]
-    assert [(s.kind, s.at) for s in swings(bars, 1, 2, 2)] == [("high", 2)]
+    assert [(s.kind, s.at) for s in swings(series(bars), 2, 2)] == [("high", 2)]
 
 
 def test_near_equal_swings_change_nothing() -> None:
     atr: list[float | None] = [600.0] * len(F3)
-    assert [s.label for s in swings(F3, 1, 2, 2, atr)] == [None, None, "EQH", "EQL", "EQH"]
+    assert [s.label for s in swings(series(F3), 2, 2, atr)] == [None, None, "EQH", "EQL", "EQH"]
 
 
 def test_breaks_by_the_example() -> None:
-    events, direction = breaks(F3, swings(F3, 1, 2, 2), 1)
+    events, direction = breaks(series(F3), swings(series(F3), 2, 2))
     assert [(e.type, e.direction, e.level, e.at, e.initial) for e in events] == [
         ("BOS", "UP", 120, 8, True),
         ("CHOCH", "DOWN", 109, 16, False),
@@ -50,13 +52,13 @@ def test_breaks_by_the_example() -> None:
 
 def test_a_wick_that_does_not_hold_is_a_sweep_and_changes_no_trend() -> None:
     bars = [*F3[:8], Bar(8, 114, 126, 112, 119, 1)]
-    events, direction = breaks(bars, swings(bars, 1, 2, 2), 1, [10.0] * 9)
+    events, direction = breaks(series(bars), swings(series(bars), 2, 2), [10.0] * 9)
     assert [(e.type, e.direction, e.level, e.excess_atr) for e in events] == [("SWEEP", "UP", 120, -0.1)]
     assert direction is None
 
 
 def test_trend_by_the_example() -> None:
-    found = trend(F2, "UPTREND", fast=3, slow=6, n=3, line=12)
+    found = trend(alone(F2, Lengths(range=3, fast=3, slow=6)), "UPTREND", line=12)
     assert (found.c1, found.c2, found.c3) == pytest.approx((1, 0.472560, 0.615610), abs=1e-6)
     assert found.score == pytest.approx(0.696057, abs=1e-6)
     assert found.trend == "UP"
@@ -66,8 +68,8 @@ def test_trend_by_the_example() -> None:
 
 
 def test_trend_without_history_or_movement_is_null() -> None:
-    assert trend(F2, None).reason is Reason.NO_HISTORY
-    assert trend([Bar(i, 9, 9, 9, 9, 1) for i in range(60)], None).reason is Reason.ZERO_VARIANCE
+    assert trend(alone(F2), None).reason is Reason.NO_HISTORY
+    assert trend(alone(Bar(i, 9, 9, 9, 9, 1) for i in range(60)), None).reason is Reason.ZERO_VARIANCE
 
 
 def test_bias_and_alignment_by_the_example() -> None:
@@ -109,7 +111,7 @@ def _wave(n: int, period: int = 24) -> list[Bar]:
 
 def test_a_range_has_its_two_edges_as_levels() -> None:
     bars = _wave(240)
-    found = levels({"1d": bars}, bars[-1].close)
+    found = levels_of(bars)
     assert [level.role for level in found] == ["SUPPORT", "RESISTANCE"] or [level.role for level in found] == [
         "RESISTANCE",
         "SUPPORT",
@@ -121,7 +123,7 @@ def test_a_range_has_its_two_edges_as_levels() -> None:
 
 
 def test_levels_need_pivots() -> None:
-    assert levels({"1d": F2}, 1000) == []
+    assert levels_of(F2) == []
 
 
 def test_regime_by_the_examples() -> None:
@@ -136,8 +138,8 @@ def test_regime_by_the_examples() -> None:
 
 def test_regime_needs_150_bars_and_movement() -> None:
     bars = _wave(300)
-    assert regime(bars[:149]).reason is Reason.NO_HISTORY
-    assert regime(bars).regime is not None
+    assert regime(alone(bars[:149])).reason is Reason.NO_HISTORY
+    assert regime(alone(bars)).regime is not None
     climb = [Bar(i, 1000 + 20 * i, 1010 + 20 * i, 990 + 20 * i, 1008 + 20 * i, 1) for i in range(300)]
-    assert regime(climb).regime in ("TRENDING_UP", "QUIET")
-    assert regime([Bar(i, 9, 9, 9, 9, 1) for i in range(200)]).reason is Reason.ZERO_VARIANCE
+    assert regime(alone(climb)).regime in ("TRENDING_UP", "QUIET")
+    assert regime(alone(Bar(i, 9, 9, 9, 9, 1) for i in range(200))).reason is Reason.ZERO_VARIANCE
