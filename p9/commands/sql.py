@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from threading import Thread
 from typing import TYPE_CHECKING, TextIO
 
 import click
@@ -16,8 +21,6 @@ ROWS = 200
 """A table on a terminal shows so many rows; the other formats show all."""
 HISTORY = "sql_history"
 """The file under the home folder that keeps what was typed."""
-INSTANT = "TIMESTAMP WITH TIME ZONE"
-"""What DuckDB calls the type of our times."""
 
 
 @click.command()
@@ -59,29 +62,53 @@ def sql(query: str | None, form: str | None, output: str | None, script: TextIO 
         from p9.shell import Shell, interactive
 
         click.echo(f"{settings.lake_root}{f' as of {as_of}' if as_of else ''}; .help tells more")
-        interactive(Shell(connection, lambda found, form: _write(found, form, None), chosen), settings.home / HISTORY)
+        shell = Shell(connection, lambda found, form: write(found, form, None, connection), chosen)
+        interactive(shell, settings.home / HISTORY)
         return
     try:
         found = connection.sql(text)
         if found is not None:
-            _write(found, chosen, output)
+            write(found, chosen, output, connection)
     except duckdb.Error as error:
         raise click.ClickException(f"{error}\n'p9 sql \"SHOW TABLES\"' lists tables and marts.") from None
 
 
-def _write(found: duckdb.DuckDBPyRelation, form: str, output: str | None) -> None:
-    if form == "parquet":
-        found.write_parquet(str(output))
-        return
+def write(found: duckdb.DuckDBPyRelation, form: str, output: str | None, to: duckdb.DuckDBPyConnection) -> None:
+    """The rows as `form`, to a file or standard output; DuckDB writes them as they come, however many there are."""
     if form == "table":
         _table(found)
         return
-    target = open(output, "w", newline="") if output else sys.stdout  # noqa: SIM115, PTH123
+    if output:
+        open(output, "ab").close()  # noqa: PTH123  it says best why it cannot be written
+    with nullcontext(output) if output else _standard_output() as path:
+        quoted = path.replace("'", "''")
+        to.execute(f"COPY (FROM found) TO '{quoted}' (FORMAT {form})")
+
+
+@contextmanager
+def _standard_output() -> Iterator[str]:
+    """A path that leads there. Raises OSError for what cannot be written: BrokenPipeError when its reader left."""
+    source, sink = os.pipe()
+    target = sys.stdout.buffer
+    broken: list[OSError] = []
+
+    def pass_on() -> None:
+        with os.fdopen(source, "rb", 0) as pipe:
+            try:
+                shutil.copyfileobj(pipe, target)
+                target.flush()
+            except OSError as error:
+                broken.append(error)
+
+    reader = Thread(target=pass_on, name="stdout")
+    reader.start()
     try:
-        _csv(found, target) if form == "csv" else _json(found, target)
+        yield f"/dev/fd/{sink}"
     finally:
-        if output:
-            target.close()
+        os.close(sink)
+        reader.join()
+        if broken:
+            raise broken[0]
 
 
 def _table(found: duckdb.DuckDBPyRelation) -> None:
@@ -103,27 +130,3 @@ def _table(found: duckdb.DuckDBPyRelation) -> None:
 
 def _text(cell: object) -> str:
     return "-" if cell is None else str(cell)
-
-
-def spelled(found: duckdb.DuckDBPyRelation) -> list[tuple[object, ...]]:
-    """All rows, with instants as text already: `2026-11-21 12:00:00+00:00`. As Python's objects they come slowly."""
-    columns = []
-    for at, (name, kind) in enumerate(zip(found.columns, found.types, strict=True), 1):
-        value = f"(#{at} AT TIME ZONE 'UTC')::VARCHAR || '+00:00'" if str(kind) == INSTANT else f"#{at}"
-        columns.append(f"""{value} AS "{name.replace('"', '""')}" """)
-    return found.project(", ".join(columns)).fetchall()
-
-
-def _csv(found: duckdb.DuckDBPyRelation, target: object) -> None:
-    import csv
-
-    writer = csv.writer(target, lineterminator="\n")  # type: ignore[arg-type]
-    writer.writerow(found.columns)
-    writer.writerows(spelled(found))
-
-
-def _json(found: duckdb.DuckDBPyRelation, target: object) -> None:
-    import json
-
-    for row in spelled(found):
-        print(json.dumps(dict(zip(found.columns, row, strict=True)), default=str), file=target)  # type: ignore[call-overload]
