@@ -97,8 +97,10 @@ def _standard_output() -> Iterator[str]:
             try:
                 shutil.copyfileobj(pipe, target)
                 target.flush()
-            except OSError as error:
+            except BrokenPipeError as error:
                 broken.append(error)
+            except OSError as error:
+                broken.append(OSError(error.errno, error.strerror, "standard output"))
 
     reader = Thread(target=pass_on, name="stdout")
     reader.start()

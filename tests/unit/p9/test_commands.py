@@ -253,3 +253,12 @@ def test_rows_stop_quietly_when_their_reader_leaves(home: Path) -> None:
         assert process.stdout.readline() == b"n\n"
         process.stdout.close()
         assert process.stderr.read() == b""
+
+
+def test_rows_that_find_no_room_say_so(home: Path) -> None:
+    Lake(home / "lake")
+    asked = [sys.executable, "-m", "p9", "sql", "SELECT range AS n FROM range(1_000_000)"]
+    with Path("/dev/full").open("wb") as full:
+        found = subprocess.run(asked, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert found.returncode != 0
+    assert found.stderr.startswith(b"error: standard output: No space left on device\n")
