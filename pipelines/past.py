@@ -112,8 +112,9 @@ def trades(lake: Lake, rules: Rules, span: Span, now: Micros) -> TradeHistory | 
     """The market trades of `span` on the grid of `rules`, as far as a context has use for them; None when there is none
     of it.
 
-    Those that came too late for the live windows are not of them, as in `stg_trades`. What is older than the ring's
-    seconds is summed by minute, price and side: profiles ask for no more, and a day of trades stays small.
+    Those that came too late for the live windows count among the sizes of orders alone, as they do live. What is older
+    than the ring's seconds is summed by minute, price and side: profiles ask for no more, and a day of trades stays
+    small.
     """
     start, end = max(span[0], now - now % DAY - DAY), span[1]
     day = max(span[0], end - DAY)
@@ -123,13 +124,13 @@ def trades(lake: Lake, rules: Rules, span: Span, now: Micros) -> TradeHistory | 
         return None
     columns = ("trade_id", "kind", "late", "price", "size", *COLUMNS)
     told = executions(lake, rules.venue, rules.instrument, (min(start, day), end), columns)
-    told = told.filter(pl.col("kind") == "market", ~pl.col("late"))
+    told = told.filter(pl.col("kind") == "market")
     rows = gridding.executed(told, rules.grid)
     if (off := told.height - rows.height) > 0:
         reached = int(told["ts_event"][off - 1]) + 1
         start, day = max(start, reached), max(day, reached)
     large = sizes(rows, day, end)
-    rows = rows.filter(pl.col("ts_event") >= start)
+    rows = rows.filter(pl.col("ts_event") >= start, ~pl.col("late"))
     recent = rows.filter(pl.col("ts_event") >= end - EXACT)
     older = (
         rows.filter(pl.col("ts_event") < end - EXACT)

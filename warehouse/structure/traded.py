@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from warehouse.clock import DAY, MINUTE, Micros
 from warehouse.context import ProfileContext, ZoneContext
@@ -109,22 +110,26 @@ def profiles_of(
     areas: list[ZoneContext] = []
     for name, (start, end) in spans.items():
         profile = None
-        over: Sequence[Bar] = ()
+        over = _Bars("", [], start, end)
         if width is not None and end > start:
-            whole = trades is not None and trades.complete_from <= start and trades.complete_to >= end
-            profile, over = _profile(series, counts[name] if whole else None, width, start, end)
+            over = _covering(series, start, end) or over
+            if trades is not None and trades.complete_from <= start and trades.complete_to >= end:
+                profile = from_counts(counts[name], width, "trades")
+            elif over.bars:
+                profile = from_bars(over.bars, width, over.timeframe)
+                start, end = over.start, over.end
         if profile is None:
             notes.missing(f"profiles.{name}", Reason.NO_HISTORY)
             continue
         profile = coarser(profile, MAX_BINS)
-        number = numbers[name] if profile.source == "trades" else max(numbers[name], trades_in(over))
+        number = numbers[name] if profile.source == "trades" else max(numbers[name], trades_in(over.bars))
         young = name == "session" and (end - start < SESSION_AGE or number < SESSION_TRADES)
         if young:
             for one in ("poc", "vah", "val", "va_pct"):
                 notes.missing(f"profiles.{name}.{one}", Reason.WARMUP)
         profiles[name] = _profile_context(profile, start, end, grid, number, young=young)
         if not areas and name != "session" and newest is not None:
-            areas = _zones(profile, over, newest.close, grid)
+            areas = _zones(profile, over.bars, newest.close, grid)
     if not areas:
         notes.missing("zones", Reason.NO_HISTORY)
     return profiles, ring, areas
@@ -155,27 +160,25 @@ def _ring(
     return ring
 
 
-def _profile(
-    series: Mapping[str, Series], counts: Mapping[int, float] | None, width: int, start: Micros, end: Micros
-) -> tuple[Profile | None, Sequence[Bar]]:
-    """From trades if they cover the span, else from the smallest timeframe whose bars do; with the bars of the span."""
-    timeframe, covered = next(
-        ((name, found) for name in PROFILE_TIMEFRAMES if (found := _within(series.get(name), start, end))), ("", [])
-    )
-    if counts is not None:
-        return from_counts(counts, width, "trades"), covered
-    if not covered:
-        return None, ()
-    return from_bars(covered, width, timeframe), covered
+class _Bars(NamedTuple):
+    """The whole bars within a span, and the time they cover."""
+
+    timeframe: str
+    bars: list[Bar]
+    start: Micros
+    end: Micros
 
 
-def _within(series: Series | None, start: Micros, end: Micros) -> list[Bar]:
-    """The whole bars of a span; none if one is missing."""
-    if series is None:
-        return []
-    length = timeframe_us(series.timeframe)
-    first, last = bisect_left(series.open_time, start), bisect_right(series.open_time, end - length)
-    return series.take(first, last) if last - first == (end // length) - -(-start // length) else []
+def _covering(series: Mapping[str, Series], start: Micros, end: Micros) -> _Bars | None:
+    """Those of the smallest timeframe of which none is missing."""
+    for timeframe in PROFILE_TIMEFRAMES:
+        if timeframe in series:
+            length, times = timeframe_us(timeframe), series[timeframe].open_time
+            first, last = -(-start // length) * length, end - end % length
+            at, until = bisect_left(times, first), bisect_left(times, last)
+            if until > at and until - at == (last - first) // length:
+                return _Bars(timeframe, series[timeframe].take(at, until), first, last)
+    return None
 
 
 def _profile_context(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -122,15 +123,19 @@ def test_trades_that_are_summed_by_minute_are_counted_one_by_one(tmp_path: Path)
     assert session.lots == sum(trade(n).lots for n in range(500))
 
 
-def test_trades_that_no_live_window_holds_are_in_no_history(tmp_path: Path) -> None:
+def test_late_trades_are_orders_and_else_in_no_history(tmp_path: Path) -> None:
     rules, end = msgspec.structs.replace(STORED, tick="0.1"), BEGIN + 2 * SECOND
     told = frame(table("trades"), [trade(n) for n in range(200)])
     late = pl.col("trade_id").cast(pl.Int64) % 4 == 0
-    lake, kept = Lake(tmp_path / "told"), Lake(tmp_path / "kept")
+    lake, kept, prompt = Lake(tmp_path / "told"), Lake(tmp_path / "kept"), Lake(tmp_path / "prompt")
     lake.append("trades", told.with_columns(late.alias("late")))
     kept.append("trades", told.filter(~late))
+    prompt.append("trades", told)
     found = past.trades(lake, rules, (BEGIN, end), end)
     assert found is not None
     assert len(list(found.trades)) == 150
-    assert found.sizes is not None
-    assert found == past.trades(kept, rules, (BEGIN, end), end)
+    without, with_all = (past.trades(one, rules, (BEGIN, end), end) for one in (kept, prompt))
+    assert without is not None
+    assert with_all is not None
+    assert found == replace(without, sizes=with_all.sizes)
+    assert found.sizes != without.sizes

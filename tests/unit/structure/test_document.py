@@ -45,6 +45,15 @@ def test_a_full_history_leaves_nothing_out_but_what_needs_trades() -> None:
     assert frame.natr == pytest.approx(frame.atr / frame.close)
 
 
+def test_a_profile_of_coarser_candles_ends_with_the_last_whole_one() -> None:
+    late = NOW - NOW % DAY + 20 * 60 * MINUTE + 2 * MINUTE + 5
+    given = {tf: list(walk(tf, 1000, late - late % timeframe_us(tf), seed=i)) for i, tf in enumerate(TIMEFRAMES)}
+    session = build(RULES, given, None, late).profiles["session"]
+    assert (session.source, session.start, session.end) == ("candles_3m", NOW - NOW % DAY, late - 2 * MINUTE - 5)
+    volume = sum(one.volume for one in given["3m"] if session.start <= one.open_time < session.end)
+    assert session.total == pytest.approx(volume)
+
+
 def test_it_fits_and_comes_back_as_it_was() -> None:
     document = build(RULES, candles(), trades(20 * 60 * MINUTE), NOW)
     payload = encode(document)
