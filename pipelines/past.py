@@ -13,10 +13,11 @@ from pipelines import gridding
 from pipelines.executions import executions
 from pipelines.plan import Span, missing, union
 from pipelines.sizes import COLUMNS, sizes
-from warehouse.clock import DAY, MINUTE, SECOND, Micros
+from warehouse.clock import DAY, HOUR, MINUTE, SECOND, Micros
 from warehouse.frames import integers, records
 from warehouse.instruments import Grid, Rules, timeframe_us
 from warehouse.metrics.bars import CANDLE_FIELDS, Bar
+from warehouse.ranges import select
 from warehouse.records import SequenceGap, Trade
 from warehouse.structure.document import TradeHistory
 from warehouse.structure.series import COMPUTED, Series
@@ -92,13 +93,21 @@ def stretches(lake: Lake, venue: str) -> dict[str, list[Span]]:
 
 def covered(lake: Lake, venue: str) -> dict[str, list[Span]]:
     """Per instrument, the time whose trades were fetched, or recorded and committed."""
-    committed = _committed(lake, venue)
+    told = [
+        row
+        for dataset in ("trades", "overlaps")
+        for row in lake.rows("coverage", venue=venue, match={"dataset": dataset})
+        if isinstance(row, Coverage)
+    ]
+    reached: dict[str, Micros] = {}
+    for row in told:
+        if row.origin == "stream":
+            reached[row.instrument] = max(row.end, reached.get(row.instrument, 0))
+    committed = _committed(lake, venue, reached)
     spans: dict[str, list[Span]] = {}
-    for dataset in ("trades", "overlaps"):
-        for row in lake.rows("coverage", venue=venue, match={"dataset": dataset}):
-            if isinstance(row, Coverage):
-                end = min(row.end, committed.get(row.instrument, row.start)) if row.origin == "stream" else row.end
-                spans.setdefault(row.instrument, []).append((row.start, end))
+    for row in told:
+        end = min(row.end, committed.get(row.instrument, row.start)) if row.origin == "stream" else row.end
+        spans.setdefault(row.instrument, []).append((row.start, end))
     return {instrument: union(known) for instrument, known in spans.items()}
 
 
@@ -147,11 +156,19 @@ def trades(lake: Lake, rules: Rules, span: Span, now: Micros) -> TradeHistory | 
     return TradeHistory(trades=prints, complete_from=start, complete_to=end, last_trade_id=last, sizes=large)
 
 
-def _committed(lake: Lake, venue: str) -> dict[str, Micros]:
-    """The newest recorded trade of each instrument that stands in the lake."""
-    recorded = lake.scan("trades").filter((pl.col("venue") == venue) & pl.col("log_seq").is_not_null())
-    newest = recorded.group_by("instrument").agg(pl.col("ts_event").max()).collect()
-    return {row["instrument"]: row["ts_event"] for row in integers(newest).iter_rows(named=True)}
+def _committed(lake: Lake, venue: str, reached: Mapping[str, Micros]) -> dict[str, Micros]:
+    """The newest recorded trade of each instrument that stands in the lake. `reached` is up to when it was recorded.
+
+    It is looked for near there first: a lake may hold more trades than are read in a minute.
+    """
+    found: dict[str, Micros] = {}
+    for near in (HOUR, None):
+        if left := sorted(reached.keys() - found.keys()):
+            start = None if near is None else min(reached[name] for name in left) - near
+            rows = select(table("trades"), lake.scan("trades"), {"venue": [venue], "instrument": left}, start, None)
+            newest = rows.filter(pl.col("log_seq").is_not_null()).group_by("instrument").agg(pl.col("ts_event").max())
+            found |= dict(integers(newest.collect()).iter_rows())
+    return found
 
 
 def _holes(lake: Lake, venue: str) -> dict[str, list[Span]]:

@@ -10,17 +10,18 @@ import polars as pl
 import pytest
 
 from pipelines import past
-from tests.kit.journals import BEGIN, trade
-from warehouse.clock import DAY, MINUTE, SECOND
+from tests.kit.journals import BEGIN, STEP, trade
+from warehouse.clock import DAY, HOUR, MINUTE, SECOND
 from warehouse.frames import frame
 from warehouse.instruments import Grid, Rules, timeframe_us
 from warehouse.records import Candle
 from warehouse.store import Lake
 from warehouse.structure.document import TradeHistory, document_of
-from warehouse.tables import table
+from warehouse.tables import Coverage, table
 
 END = 20_000 * DAY
 DEPTH = 5
+NAMES = ("BTC-USDT", "ETH-USDT", "SOL-USDT")
 
 
 def candles(instrument: str, timeframe: str, *back: int) -> list[Candle]:
@@ -42,7 +43,7 @@ def test_each_series_has_its_own_newest_bars(tmp_path: Path) -> None:
     lake.upsert("candles", candles("ETH-USDT", "1m", *range(900, 930)), now=END)  # listed no more
     lake.upsert("candles", candles("SOL-USDT", "1m", 1, 2, 3, *range(5000, 5010)), now=END)
     lake.upsert("candles", candles("XRP-USDT", "1m", 1), now=END)
-    found = past.bars(lake, "okx", DEPTH, dict.fromkeys(("BTC-USDT", "ETH-USDT", "SOL-USDT"), grid), END)
+    found = past.bars(lake, "okx", DEPTH, dict.fromkeys(NAMES, grid), END)
     told = {
         (instrument, timeframe): series.close
         for instrument, several in found.items()
@@ -63,7 +64,7 @@ def test_bars_of_finer_ticks_are_left_out_and_other_instruments_are_not(tmp_path
     lake.upsert("candles", [*finer, *candles("BTC-USDT", "1m", 1, 2, 5), *candles("BTC-USDT", "1d", 1)], now=END)
     lake.upsert("candles", candles("ETH-USDT", "1m", 1, 2, 3), now=END)
     lake.upsert("candles", [msgspec.structs.replace(bar, low=0.5) for bar in candles("SOL-USDT", "1m", 1)], now=END)
-    found = past.bars(lake, "okx", DEPTH, dict.fromkeys(("BTC-USDT", "ETH-USDT", "SOL-USDT"), Grid("1", "1")), END)
+    found = past.bars(lake, "okx", DEPTH, dict.fromkeys(NAMES, Grid("1", "1")), END)
     told = {name: {timeframe: len(bars) for timeframe, bars in series.items()} for name, series in found.items()}
     assert told == {"BTC-USDT": {"1m": 2, "1d": 1}, "ETH-USDT": {"1m": 3}}
 
@@ -139,3 +140,18 @@ def test_late_trades_are_orders_and_else_in_no_history(tmp_path: Path) -> None:
     assert with_all is not None
     assert found == replace(without, sizes=with_all.sizes)
     assert found.sizes != without.sizes
+
+
+def test_a_recording_is_complete_up_to_its_last_stored_trade_however_long_ago(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    last, later = trade(8).ts_event, trade(30 * HOUR // STEP).ts_event
+    rows = [trade(n, name) for n in range(9) for name in NAMES] + [trade(30 * HOUR // STEP, "SOL-USDT")]
+    lake.append("trades", frame(table("trades"), rows).with_columns(log_seq=pl.lit(1, pl.Int64)))
+    for name, end in zip(NAMES, (last, later, later), strict=True):
+        recorded = Coverage(
+            dataset="trades", venue="okx", instrument=name, start=BEGIN, end=end, origin="stream", ts_recv=end
+        )
+        lake.append("coverage", [recorded])
+    assert past.complete(lake, "okx") == {
+        "BTC-USDT": (BEGIN, last), "ETH-USDT": (BEGIN, last), "SOL-USDT": (BEGIN, later),
+    }  # fmt: skip
