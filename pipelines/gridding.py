@@ -20,8 +20,11 @@ def lots(size: pl.Expr, grid: Grid) -> pl.Expr:
 
 
 def reached(candles: pl.DataFrame, grid: Grid) -> pl.DataFrame:
-    """Of each `timeframe` the rows behind the last one with a price off the grid: there the venue had finer ticks."""
-    off = pl.any_horizontal([ticks(pl.col(name), grid).is_null() for name in PRICES])
+    """Of each `timeframe` the rows behind the last one with a price off the grid: there the venue had finer ticks.
+
+    A volume of more lots than 64 bits hold is off it too.
+    """
+    off = pl.any_horizontal([*[ticks(pl.col(name), grid).is_null() for name in PRICES], _volume(grid).is_null()])
     if not candles.select(off.any()).item():
         return candles
     return candles.filter(off.cum_sum(reverse=True).over("timeframe") == 0)
@@ -45,16 +48,23 @@ def bars(candles: pl.DataFrame, grid: Grid) -> pl.DataFrame:
     made = candles.select(
         "open_time",
         *[ticks(pl.col(name), grid) for name in PRICES],
-        _steps("volume", grid.size_num, grid.size_den).cast(pl.Int64).alias("lots"),
+        _volume(grid).alias("lots"),
         _steps("quote_volume", grid.notional_num, grid.notional_den).alias("tick_lots"),
-        _steps("taker_buy_volume", grid.size_num, grid.size_den).cast(pl.Int64).alias("buy_lots"),
+        _steps("taker_buy_volume", grid.size_num, grid.size_den).cast(pl.Int64, strict=False).alias("buy_lots"),
         pl.col("trade_count").cast(pl.Int64).alias("count"),
     )
     for name in PRICES:
         if made[name].null_count():
             price = candles.filter(made[name].is_null())[name][0]
             raise ValueError(f"{name} {price!r} is not a positive multiple of the tick {grid.tick!r}")
+    if made["lots"].null_count():
+        raise ValueError(f"volume {candles.filter(made['lots'].is_null())['volume'][0]!r} is no number of lots")
     return made
+
+
+def _volume(grid: Grid) -> pl.Expr:
+    """In lots; null for none, and beyond 64 bits."""
+    return _steps("volume", grid.size_num, grid.size_den).cast(pl.Int64, strict=False)
 
 
 def divided(amount: pl.Expr, by: int) -> pl.Expr:

@@ -6,9 +6,9 @@ import asyncio
 
 
 def heed() -> None:
-    """Raise CancelledError when this task was told to end and runs on. To be called after redis-py's replies.
+    """Raise CancelledError when this task was told to end and runs on: for loops around redis-py, not for clean-up.
 
-    Its `wait_for` takes a cancellation that comes together with what it waited for as that
+    Redis-py sends under `asyncio.wait_for`, which loses a cancellation that comes together with what it waits for
     (https://github.com/python/cpython/issues/86296, mended in Python 3.12), so a loop would never end.
     """
     task = asyncio.current_task()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from threading import Thread
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 import click
 
@@ -39,7 +38,8 @@ def sql(query: str | None, form: str | None, output: str | None, script: TextIO 
     """Ask the lake in SQL, with QUERY as an argument, in a file or on standard input; on a terminal, interactively.
 
     Tables: trades, candles, funding, gaps, seams, coverage, ...; marts: ohlcv('BTC-USDT', '1h', 24), cvd, vwap, basis,
-    seams_latest, gaps_open, freshness, coverage_matrix, ... `SHOW TABLES` lists them. Times are UTC. Of several
+    seams_latest, gaps_open, freshness, coverage_matrix, ... `SHOW TABLES` lists them. Times are UTC unless the query
+    sets another TimeZone. Of several
     statements the last one's rows are shown.
     """
     import duckdb
@@ -74,43 +74,48 @@ def sql(query: str | None, form: str | None, output: str | None, script: TextIO 
 
 
 def write(found: duckdb.DuckDBPyRelation, form: str, output: str | None, to: duckdb.DuckDBPyConnection) -> None:
-    """The rows as `form`, to a file or standard output; DuckDB writes them as they come, however many there are."""
+    """The rows as `form`, to a file or standard output, as they come, however many there are.
+
+    Raises OSError for what cannot be written: BrokenPipeError when the reader of standard output left.
+    """
     if form == "table":
         _table(found)
         return
-    if output:
-        open(output, "ab").close()  # noqa: PTH123  it says best why it cannot be written
-    with nullcontext(output) if output else _standard_output() as path:
-        quoted = path.replace("'", "''")
-        to.execute(f"COPY (FROM found) TO '{quoted}' (FORMAT {form})")
-
-
-@contextmanager
-def _standard_output() -> Iterator[str]:
-    """A path that leads there. Raises OSError for what cannot be written: BrokenPipeError when its reader left."""
-    source, sink = os.pipe()
-    target = sys.stdout.buffer
-    broken: list[OSError] = []
-
-    def pass_on() -> None:
-        with os.fdopen(source, "rb", 0) as pipe:
-            try:
-                shutil.copyfileobj(pipe, target)
-                target.flush()
-            except BrokenPipeError as error:
-                broken.append(error)
-            except OSError as error:
-                broken.append(OSError(error.errno, error.strerror, "standard output"))
-
-    reader = Thread(target=pass_on, name="stdout")
-    reader.start()
     try:
-        yield f"/dev/fd/{sink}"
+        with open(output, "wb") if output else nullcontext(sys.stdout.buffer) as target:  # noqa: PTH123
+            _copied(found, form, target, to)
+            target.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, output or "standard output") from None
+
+
+def _copied(found: duckdb.DuckDBPyRelation, form: str, target: BinaryIO, to: duckdb.DuckDBPyConnection) -> None:
+    """DuckDB writes into a pipe, in a thread of its own, so that an interrupt meets us, who read."""
+    source, sink = os.pipe()
+    failed: list[Exception] = []
+
+    def copy(rows_that_p9_sql_was_asked_for: duckdb.DuckDBPyRelation) -> None:
+        try:
+            to.execute(f"COPY (FROM rows_that_p9_sql_was_asked_for) TO '/dev/fd/{sink}' (FORMAT {form})")
+        except Exception as error:  # noqa: BLE001  it is raised below
+            failed.append(error)
+        finally:
+            os.close(sink)
+
+    worker = Thread(target=copy, args=(found,), name="copy")
+    worker.start()
+    try:
+        with os.fdopen(source, "rb", 0) as pipe:
+            shutil.copyfileobj(pipe, target)
+    except BaseException:
+        to.interrupt()
+        raise
     finally:
-        os.close(sink)
-        reader.join()
-        if broken:
-            raise broken[0]
+        worker.join()
+    if failed:
+        raise failed[0]
 
 
 def _table(found: duckdb.DuckDBPyRelation) -> None:

@@ -169,6 +169,7 @@ class SharedBudget:
         while True:
             known = self._own.owed(limit)
             reply = await self._call(TAKE, key, limit, size, f"{per_us:.12f}", cost, floor, lasts, *known)
+            heed()
             if reply is None:
                 return await self._own.admit(limit, cost)
             self._own.settle(limit, reply.born)
@@ -188,6 +189,7 @@ class SharedBudget:
                 continue
             over = self._over.pop(limit, ())
             reply = await self._call(SLOT, key, limit, most, limit.per_us, request, UNDER_WAY, *over)
+            heed()
             if reply is None:
                 await self._own.admit(limit, 1)
                 return None
@@ -200,6 +202,7 @@ class SharedBudget:
         while self._over:
             await asyncio.sleep(SOON_S)
             await self._tell_now()
+            heed()
 
     async def _tell_now(self) -> None:
         while self._over:
@@ -231,7 +234,6 @@ class SharedBudget:
             gate = keys.gate(self.venue, limit.gate)
             reply = self._bus.eval(script, 2, key, gate, *[str(arg) for arg in args])
             wait, born, told = await cast("Awaitable[tuple[int, bytes, int]]", reply)
-            heed()
         except (RedisError, OSError) as error:
             if self._away_since is None:
                 log.warning("budget_without_bus", venue=self.venue, share=self._own.share, error=str(error))

@@ -144,11 +144,12 @@ def _frame(measured: Measured, bars: list[Bar], pivots: list[Swing], grid: Grid,
         ("regime", kind.regime, kind.reason),
         ("regime_raw", kind.raw, kind.reason),
         ("volatility_rank", kind.rank, kind.reason or Reason.NO_HISTORY),
-        ("volume_ema", measured.volume, Reason.NO_HISTORY),
     ):
         if value is None:
             notes.missing(f"{path}.{name}", reason)
     sma = notes.number(f"{path}.volume_sma", volume_sma(bars))
+    if measured.volume is None:
+        notes.missing(f"{path}.volume_ema", Reason.NO_HISTORY)
     return TimeframeContext(
         batch_end=bars[-1].open_time + timeframe_us(series.timeframe),
         count=len(series),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -242,6 +243,35 @@ def test_sql_spells_instants_and_tells_columns_of_one_name_apart(home: Path) -> 
     ]  # fmt: skip
     told = _do("sql", "SELECT TIMESTAMPTZ '2026-11-22' AS at, true AS yes", "--format", "json").output
     assert told == '{"at":"2026-11-22 00:00:00+00","yes":true}\n'
+
+
+def test_a_table_of_any_name_changes_no_answer(home: Path) -> None:
+    Lake(home / "lake")
+    for form, told in (("csv", "n\n1\n"), ("json", '{"n":1}\n')):
+        assert _do("sql", "CREATE TEMP TABLE found AS SELECT 99 AS n; SELECT 1 AS n", "--format", form).output == told
+
+
+def test_a_link_stays_and_a_pipe_is_filled(home: Path, tmp_path: Path) -> None:
+    Lake(home / "lake")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "rows.csv")
+    _do("sql", "SELECT 1 AS n", "-o", str(tmp_path / "link.csv"))
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "rows.csv").read_text() == "n\n1\n"
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["cat", str(tmp_path / "pipe")], stdout=subprocess.PIPE) as reader:
+        _do("sql", "SELECT 1 AS n", "-o", str(tmp_path / "pipe"))
+        assert reader.communicate()[0] == b"n\n1\n"
+
+
+def test_an_interrupt_ends_an_endless_answer(home: Path) -> None:
+    Lake(home / "lake")
+    asked = [sys.executable, "-m", "p9", "sql", "SELECT range AS n FROM range(2_000_000_000)"]
+    with subprocess.Popen(asked, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"n\n"
+        process.send_signal(signal.SIGINT)
+        assert process.communicate()[1].strip() == b"Aborted!"
+        assert process.returncode == 1
 
 
 def test_rows_stop_quietly_when_their_reader_leaves(home: Path) -> None:

@@ -37,3 +37,12 @@ def test_a_price_off_the_grid_is_refused(price: float) -> None:
     row = dict.fromkeys(CANDLE_FIELDS, 1.0) | {"open_time": 0, "trade_count": 1, "low": price}
     with pytest.raises(ValueError, match="low"):
         gridding.bars(pl.DataFrame([row]), Grid("0.1", "1"))
+
+
+@pytest.mark.parametrize("volume", [1e19, None])
+def test_a_volume_that_is_no_number_of_lots_is_off_the_grid(volume: float | None) -> None:
+    sound = dict.fromkeys(CANDLE_FIELDS, 1.0) | {"open_time": 0, "trade_count": 1, "timeframe": "1m"}
+    rows = pl.DataFrame([sound, sound | {"volume": volume, "open_time": 1}, sound | {"open_time": 2}])
+    assert gridding.reached(rows, Grid("0.1", "1"))["open_time"].to_list() == [2]
+    with pytest.raises(ValueError, match="volume"):
+        gridding.bars(rows, Grid("0.1", "1"))
