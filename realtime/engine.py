@@ -63,7 +63,7 @@ from warehouse.venues.base import (
 GRID: Micros = 100_000
 """Timer entries stand for boundaries of this UTC grid."""
 
-STATE_VERSION = 8
+STATE_VERSION = 9
 """Of the checkpoint; another one must be written when state changes its shape."""
 
 FRAME, TICK = int(Kind.FRAME), int(Kind.TICK)
@@ -313,7 +313,8 @@ class Engine:
         if grid <= before:
             self._grid = before
             return
-        if grid // SECOND != before // SECOND:
+        second = grid // SECOND != before // SECOND
+        if second:
             messages.extend(self._voice.due(now))
         settled = all(session.ready or not session.needed for session in self._decoding.sessions.values())
         for one in self.instruments.values():
@@ -322,6 +323,15 @@ class Engine:
             one.tick(grid, before, now, messages)
             if one.distrust:
                 self._resync(one, now, produced)
+            elif second and one.book.valid and one.book.worn:
+                self._renew(one, now, produced)
+
+    def _renew(self, one: Instrument, now: Micros, produced: Produced) -> None:
+        """A book whose price nears the end of its snapshot gets another one."""
+        name = one.inputs.carrier.get("depth", "")
+        if (session := self._decoding.sessions.get(name)) is not None:
+            for output in session.renew(one.listing.instrument, now):
+                self._take(name, output, now, produced)
 
     def _resync(self, one: Instrument, now: Micros, produced: Produced) -> None:
         """A book that cannot be right is asked for anew."""

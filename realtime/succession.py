@@ -145,6 +145,7 @@ class Succession:
                         asks=asks,
                         snapshot=True,
                         update_id=book.update_id,
+                        known=book.known,
                     )
                 )
         self.heir.adopt(self.elder.state())
@@ -239,6 +240,11 @@ class _Side:
         if both.over:
             return both.heir.resync(instrument, why, now)
         return both.elder_said(both.elder.resync(instrument, why, now))
+
+    def renew(self, instrument: str, now: Micros) -> Sequence[Output]:
+        """The elder's too."""
+        both = self.both
+        return both.heir.renew(instrument, now) if both.over else both.elder_said(both.elder.renew(instrument, now))
 
     def state(self) -> dict[str, object]:
         return {}

@@ -16,7 +16,7 @@ from warehouse.clock import Micros
 from warehouse.instruments import Grid
 from warehouse.metrics.base import Reason
 from warehouse.metrics.top import BookTop
-from warehouse.records import BookUpdate, Level
+from warehouse.records import WHOLE, BookUpdate, Level
 
 __all__ = ["Book", "BookTop", "Levels"]
 
@@ -31,9 +31,11 @@ class Book:
     """The book of one instrument, from updates that are already proven to follow one another.
 
     It is valid between a snapshot and the next `invalidate`. `update_id` and `ts_event` are those of the last update.
+    Where the venue cut its snapshot off, only the changes since are known beyond: `known` bounds the whole part, by the
+    worst bid and the worst ask of the snapshot (0 and infinity for a side that was not cut).
     """
 
-    __slots__ = ("_asks", "_bids", "grid", "ts_event", "update_id", "valid", "why")
+    __slots__ = ("_asks", "_bids", "_room", "grid", "known", "ts_event", "update_id", "valid", "why")
 
     def __init__(self, grid: Grid) -> None:
         self.grid = grid
@@ -41,6 +43,8 @@ class Book:
         self.why = "no snapshot yet"
         self.update_id = 0
         self.ts_event: Micros = 0
+        self.known = WHOLE
+        self._room = WHOLE  # half of the way from the snapshot's best levels to there
         self._bids = _Side(highest_first=True)
         self._asks = _Side(highest_first=False)
 
@@ -51,6 +55,7 @@ class Book:
             self._asks.reset(update.asks)
             self.valid = True
             self.why = ""
+            self._bound(update.known)
         elif not self.valid:
             return False
         else:
@@ -60,10 +65,25 @@ class Book:
         self.ts_event = update.ts_event
         return True
 
+    def _bound(self, known: tuple[float, float]) -> None:
+        self.known = self._room = known
+        bids, asks = self.best(1)
+        if bids and asks and known != WHOLE:
+            low, high = known
+            self._room = low and (low + bids[0][0]) / 2, (high + asks[0][0]) / 2
+
+    @property
+    def worn(self) -> bool:
+        """Has the price gone more than half of the way to where the snapshot was cut off? It wants a new one then."""
+        bids, asks = self.best(1)
+        low, high = self._room
+        return bool((bids and bids[0][0] < low) or (asks and asks[0][0] > high))
+
     def invalidate(self, why: str) -> None:
         """Nothing may be read until the next snapshot."""
         self.valid = False
         self.why = why
+        self.known = self._room = WHOLE
         self._bids.reset(())
         self._asks.reset(())
 
@@ -72,7 +92,7 @@ class Book:
         return len(self._bids.levels()) + len(self._asks.levels())
 
     def best(self, n: int) -> tuple[Levels, Levels]:
-        """The best `n` bids and asks as `[price, wire size]`, best first; fewer where there are fewer.
+        """The best `n` bids and asks that we have as `[price, wire size]`, best first; fewer where there are fewer.
 
         To be read at once: the next update changes them.
         """
@@ -85,14 +105,20 @@ class Book:
         return bool(bids) and bool(asks) and bids[0][0] >= asks[0][0]
 
     def top(self, n: int) -> BookTop:
-        """The best `n` levels of each side (fewer where there are fewer), in ticks and lots.
+        """The best `n` levels of each side (fewer where fewer are there, or `known`), in ticks and lots.
 
+        The best one is always told: the rails hold it against the venue's own quotes.
         Raises ValueError for a level that is not on the grid: the instrument's rules have changed.
         """
         if not self.valid:
             return BookTop([], [], [], [], Reason.GAP)
         ticks, lots = self.grid.ticks_of.__getitem__, self.grid.all_lots
         bids, asks = self.best(n)
+        low, high = self.known
+        if bids and bids[-1][0] < low:
+            bids = [level for level in bids if level[0] >= low] or bids[:1]
+        if asks and asks[-1][0] > high:
+            asks = [level for level in asks if level[0] <= high] or asks[:1]
         bid_ticks, ask_ticks = [ticks(price) for price, _ in bids], [ticks(price) for price, _ in asks]
         bid_lots, ask_lots = lots(size for _, size in bids), lots(size for _, size in asks)
         reason = None
@@ -114,6 +140,8 @@ class Book:
             "why": self.why,
             "update_id": self.update_id,
             "ts_event": self.ts_event,
+            "known": _bounds(self.known),
+            "room": _bounds(self._room),
             "bids": [list(level) for level in bids],
             "asks": [list(level) for level in asks],
         }
@@ -124,8 +152,19 @@ class Book:
         self.why = str(state["why"])
         self.update_id = cast("int", state["update_id"])
         self.ts_event = cast("int", state["ts_event"])
+        self.known, self._room = (_bounded(cast("list[float | None]", state[name])) for name in ("known", "room"))
         for side, name in ((self._bids, "bids"), (self._asks, "asks")):
             side.reset([(float(price), float(size)) for price, size in cast("list[Level]", state[name])])
+
+
+def _bounds(bounds: tuple[float, float]) -> list[float | None]:
+    """Without infinity, which JSON does not have."""
+    return [bounds[0], None if bounds[1] == inf else bounds[1]]
+
+
+def _bounded(kept: list[float | None]) -> tuple[float, float]:
+    low, high = kept
+    return low or 0.0, inf if high is None else high
 
 
 class _Side:

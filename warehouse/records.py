@@ -7,6 +7,7 @@ rates fractions. What goes wrong in the stream is a record too, met in order.
 
 from __future__ import annotations
 
+from math import inf
 from typing import Literal
 
 import msgspec
@@ -62,12 +63,17 @@ class BestQuote(Record, frozen=True, kw_only=True, gc=False):
     update_id: int
 
 
+WHOLE = (0.0, inf)
+"""The bounds of a book of which no level goes unsaid."""
+
+
 class BookUpdate(Record, frozen=True, kw_only=True, gc=False):
     """New absolute sizes of price levels, already proven to follow the previous update.
 
     `bids` and `asks` are (price, size) with the size in the venue's **wire unit**, 0 deletes: the book converts only
     what is read, through the instrument's `Grid`. `snapshot` replaces the whole book. `update_id` is the venue's id
-    after this update, `previous_id` the one it follows (None for a snapshot).
+    after this update, `previous_id` the one it follows (None for a snapshot). `known` says up to where a snapshot is
+    whole, a bid and an ask: what rests beyond them goes unsaid until it changes.
     """
 
     bids: list[Level]
@@ -75,6 +81,7 @@ class BookUpdate(Record, frozen=True, kw_only=True, gc=False):
     snapshot: bool
     update_id: int
     previous_id: int | None = None
+    known: tuple[float, float] = WHOLE
 
 
 class Candle(Record, frozen=True, kw_only=True, gc=False):

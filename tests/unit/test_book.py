@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from random import Random
 
 import msgspec
@@ -48,6 +49,26 @@ def test_an_update_sets_adds_and_removes() -> None:
     made.apply(update([(100.0, 0.0), (99.9, 5.0), (99.7, 4.0)], [(100.1, 0.0)], update_id=2))
     assert made.levels() == ([(99.9, 5.0), (99.8, 3.0), (99.7, 4.0)], [(100.2, 2.5)])
     assert (made.update_id, made.ts_event, len(made)) == (2, 1002, 4)
+
+
+def test_beyond_where_a_snapshot_was_cut_nothing_is_read() -> None:
+    made = Book(GRID)
+    ten = [100.0 - n / 10 for n in range(10)], [100.1 + n / 10 for n in range(10)]
+    bids, asks = ([(round(price, 1), 1.0) for price in side] for side in ten)
+    made.apply(msgspec.structs.replace(update(bids, asks, snapshot=True), known=(99.1, 101.0)))
+    made.apply(update([(99.0, 1.0)], [], update_id=2))
+    assert (made.top(11).reason, len(made.top(11).bid_ticks), len(made.levels()[0])) == (None, 10, 11)
+    made.apply(update([(round(100.0 - n / 10, 1), 0.0) for n in range(4)], [], update_id=3))
+    assert not made.worn
+    twin = Book(GRID)
+    for one in (made, twin):
+        twin.restore(msgspec.json.decode(msgspec.json.encode(made.state())))
+        one.apply(update([(99.6, 0.0)], [], update_id=4))
+        assert one.worn
+    made.apply(update([(price, 0.0) for price, _ in bids], [], update_id=5))
+    assert (made.top(9).bid_ticks, made.top(9).reason) == ([990], None)
+    made.invalidate("sequence break")
+    assert made.known == (0.0, inf)
 
 
 def test_before_the_snapshot_and_after_a_break_there_is_nothing_to_read() -> None:

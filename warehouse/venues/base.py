@@ -154,6 +154,13 @@ class Session(Protocol):
         """The book of this instrument cannot be right: break it off and begin anew. Nothing when that is under way."""
         ...
 
+    def renew(self, instrument: str, now: Micros, /) -> Sequence[Output]:
+        """The price nears the end of this book's snapshot: take another, and go on with the old one until it is here.
+
+        Nothing when that is under way, and where the venue's pushes follow the price.
+        """
+        ...
+
     @property
     def ready(self) -> bool:
         """All subscriptions of this connection have been acknowledged."""

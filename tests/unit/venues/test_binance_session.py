@@ -364,6 +364,35 @@ def test_a_break_invalidates_the_book_until_a_new_snapshot(rules: Rules) -> None
     assert [r.update_id for r in wire.records if isinstance(r, BookUpdate)] == [1005, 1010, 1025, 1030]
 
 
+@pytest.mark.parametrize("rules", [SPOT, PERP])
+def test_a_book_is_renewed_while_it_goes_on(rules: Rules) -> None:
+    wire = open_wire(rules)
+    wire.market.update_id = 1005
+    wire.publish(update(rules, 1000, 1010, START))
+    wire.answer()
+    assert wire.session.renew(rules.instrument, wire.market.at) == []  # it has just been taken
+    wire.market.at += MINUTE
+    wire.take(wire.session.renew(rules.instrument, wire.market.at))
+    assert wire.session.renew(rules.instrument, wire.market.at) == []  # one is under way
+    for first in (1010, 1020, 1030):
+        wire.publish(update(rules, first, first + 10, START))
+    wire.market.update_id = 1005  # older than what was kept: no use, and no harm
+    wire.answer()
+    wire.publish(update(rules, 1040, 1050, START))
+    assert [r.update_id for r in wire.records if isinstance(r, BookUpdate)] == [1005, 1010, 1020, 1030, 1040, 1050]
+    wire.wait()
+    wire.publish(update(rules, 1050, 1060, START))
+    wire.market.update_id = 1055
+    twin = sessions([rules])[0]
+    twin.restore(msgspec.json.decode(msgspec.json.encode(wire.session.state())))
+    assert twin.state() == wire.session.state()
+    wire.answer()
+    wire.publish(update(rules, 1060, 1070, START))
+    taken = [r for r in wire.records if isinstance(r, BookUpdate)][6:]
+    assert [(r.update_id, r.snapshot) for r in taken] == [(1060, False), (1055, True), (1060, False), (1070, False)]
+    assert not any(isinstance(r, SequenceGap | BookInvalid) for r in wire.records)
+
+
 def test_a_book_that_breaks_at_once_waits_before_it_asks_again() -> None:
     wire = open_wire()
     wire.market.update_id = 1005

@@ -10,9 +10,10 @@ import msgspec
 from warehouse.clock import Micros
 from warehouse.errors import DecodeError
 from warehouse.instruments import Rules, timeframe_us
-from warehouse.records import BestQuote, BookUpdate, Candle, FundingRate, Origin, Trade
+from warehouse.records import WHOLE, BestQuote, BookUpdate, Candle, FundingRate, Origin, Trade
 from warehouse.venues.answers import beginning, read
 from warehouse.venues.binance import wire
+from warehouse.venues.binance.requests import BOOK_LEVELS
 
 VENUE = "binance"
 
@@ -190,7 +191,7 @@ def book_update(row: wire.DepthUpdate, instrument: str, previous_id: int, ts_rec
 
 
 def book_snapshot(row: wire.DepthSnapshot, instrument: str, ts_recv: Micros) -> BookUpdate:
-    """A REST book. Spot states no time: its `ts_event` is `ts_recv`."""
+    """A REST book, cut off at `BOOK_LEVELS`. Spot states no time: its `ts_event` is `ts_recv`."""
     return BookUpdate(
         venue=VENUE,
         instrument=instrument,
@@ -200,6 +201,10 @@ def book_snapshot(row: wire.DepthSnapshot, instrument: str, ts_recv: Micros) -> 
         asks=row.asks,
         snapshot=True,
         update_id=row.lastUpdateId,
+        known=(
+            min(row.bids)[0] if len(row.bids) >= BOOK_LEVELS else WHOLE[0],
+            max(row.asks)[0] if len(row.asks) >= BOOK_LEVELS else WHOLE[1],
+        ),
     )
 
 

@@ -19,6 +19,9 @@ BUFFER_MAX = 4000
 PATIENCE = 30 * SECOND
 """No answer at all for this long counts as a failed attempt."""
 
+RENEWED = 10 * SECOND
+"""No book is renewed more often: ten books of a thousand levels each ten seconds are a quarter of a venue's limit."""
+
 SETTLED = 10 * SECOND
 """A book that breaks sooner than this after its snapshot waits before it asks for the next one, longer each time."""
 
@@ -84,6 +87,8 @@ class DepthFeed:
         if step == "apply":
             update = decode.book_update(row, self._instrument, previous, ts_recv)
             self._last_ts = update.ts_event
+            if self._asked_at:  # for a renewal: the snapshot under way may not hold it
+                self._buffer.append(Event(ts_recv, row))
             return [update]
         if step == "ignore":
             return []
@@ -109,9 +114,16 @@ class DepthFeed:
             return []
         return [*self._break("distrust", self._sequence.last + 1, None, now, now), self._ask(now)]
 
+    def renew(self, now: Micros) -> list[Output]:
+        """Take another snapshot beside the live book, which goes on until the two are joined."""
+        if not self._live or self._asked_at or self._retry_at or now - self._joined_at < RENEWED:
+            return []
+        self._attempts = 0
+        return [self._ask(now)]
+
     def answer(self, fetch: Fetch, status: int, body: bytes, ts_recv: Micros) -> list[Output]:
         """The snapshot: join it with the buffer, or try again later."""
-        if self._live or not self._asked_at or fetch.tag != str(self._asked_at):
+        if not self._asked_at or fetch.tag != str(self._asked_at):
             return []
         if status != 200:
             return self._failed(status, body, ts_recv)
@@ -153,6 +165,8 @@ class DepthFeed:
 
     def _ask(self, now: Micros) -> Fetch:
         self._asked_at, self._retry_at = now, 0
+        if self._live:
+            self._buffer.clear()
         return requests.book(self._rules, str(now))
 
     def _later(self, now: Micros) -> list[Output]:
@@ -171,6 +185,7 @@ class DepthFeed:
     def _join(self, snapshot: wire.DepthSnapshot, now: Micros) -> list[Output]:
         """Snapshot, then each buffered event that it does not hold yet; all of them must chain."""
         sequence = self._sequence
+        before = sequence.last, sequence.first_pending
         sequence.start(snapshot.lastUpdateId)
         updates: list[BookUpdate] = []
         for position, event in enumerate(self._buffer):
@@ -182,6 +197,8 @@ class DepthFeed:
                 if updates:  # the buffer itself has a hole: what lies before it is of no use
                     for _ in range(position):
                         self._buffer.popleft()
+                if self._live:
+                    sequence.last, sequence.first_pending = before
                 return self._later(now)
         self._buffer.clear()
         self._live = True

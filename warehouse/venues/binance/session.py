@@ -207,6 +207,11 @@ class BinanceSession:
         feed = self._depth.get(instrument)
         return [] if feed is None else feed.distrust(now)
 
+    def renew(self, instrument: str, now: Micros) -> list[Output]:
+        """See `Session.renew`."""
+        feed = self._depth.get(instrument)
+        return [] if feed is None else feed.renew(now)
+
     def state(self) -> dict[str, object]:
         """The session's whole memory, so that a replay may begin here."""
         kept = SessionState(

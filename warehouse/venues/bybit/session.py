@@ -320,6 +320,10 @@ class BybitSession:
             head=frame[:HEAD].decode(errors="replace"),
         )
 
+    def renew(self, instrument: str, now: Micros) -> list[Output]:
+        """See `Session.renew`: the pushed book follows the price."""
+        return []
+
     def state(self) -> dict[str, object]:
         """Last ids, held executions, open holes, fields of tickers and timers of every topic; see `restore`."""
         return {

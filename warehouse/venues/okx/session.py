@@ -311,6 +311,10 @@ class OkxSession:
         stream = self._book_of.get(instrument)
         return [] if stream is None else stream.distrust(why, now)
 
+    def renew(self, instrument: str, now: Micros) -> list[Output]:
+        """See `Session.renew`: the pushed book follows the price."""
+        return []
+
     def state(self) -> dict[str, object]:
         """Everything the session remembers, so that a replay from here gives the same outputs."""
         return {
