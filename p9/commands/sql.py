@@ -83,7 +83,7 @@ def write(found: duckdb.DuckDBPyRelation, form: str, output: str | None, to: duc
         return
     try:
         with open(output, "wb") if output else nullcontext(sys.stdout.buffer) as target:  # noqa: PTH123
-            _copied(found, form, target, to)
+            _copied(found.sql_query(), form, target, to)
             target.flush()
     except BrokenPipeError:
         raise
@@ -91,20 +91,20 @@ def write(found: duckdb.DuckDBPyRelation, form: str, output: str | None, to: duc
         raise OSError(error.errno, error.strerror, output or "standard output") from None
 
 
-def _copied(found: duckdb.DuckDBPyRelation, form: str, target: BinaryIO, to: duckdb.DuckDBPyConnection) -> None:
+def _copied(query: str, form: str, target: BinaryIO, to: duckdb.DuckDBPyConnection) -> None:
     """DuckDB writes into a pipe, in a thread of its own, so that an interrupt meets us, who read."""
     source, sink = os.pipe()
     failed: list[Exception] = []
 
-    def copy(rows_that_p9_sql_was_asked_for: duckdb.DuckDBPyRelation) -> None:
+    def copy() -> None:
         try:
-            to.execute(f"COPY (FROM rows_that_p9_sql_was_asked_for) TO '/dev/fd/{sink}' (FORMAT {form})")
+            to.execute(f"COPY ({query}\n) TO '/dev/fd/{sink}' (FORMAT {form})")
         except Exception as error:  # noqa: BLE001  it is raised below
             failed.append(error)
         finally:
             os.close(sink)
 
-    worker = Thread(target=copy, args=(found,), name="copy")
+    worker = Thread(target=copy, name="copy")
     worker.start()
     try:
         with os.fdopen(source, "rb", 0) as pipe:
